@@ -1,0 +1,39 @@
+/*
+ * The plan: what has to be done to one entry so that the destination equals the source, and rsync's letters
+ * for it.
+ * Role      pure computation.
+ * Threads   no state.
+ */
+#ifndef WHERRY_SYNC_PLAN_H
+#define WHERRY_SYNC_PLAN_H
+
+#include "base/buf.h"
+#include "tree/entry.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bits of what differs; rsync's iflags (same numbers as its protocol), plus what kind of update it is. */
+enum item_flag {
+	ITEM_ATIME = 1 << 0,
+	ITEM_CHANGE = 1 << 1, /* content (checksum) or value (symlink target, device numbers) differs */
+	ITEM_SIZE = 1 << 2,
+	ITEM_TIME = 1 << 3,
+	ITEM_PERMS = 1 << 4,
+	ITEM_OWNER = 1 << 5,
+	ITEM_GROUP = 1 << 6,
+	ITEM_ACL = 1 << 7,
+	ITEM_XATTR = 1 << 8,
+	ITEM_TIME_NOW = 1 << 9, /* T: the time will be that of the transfer (times not kept) */
+	ITEM_IS_NEW = 1 << 13,
+	ITEM_LOCAL_CHANGE = 1 << 14, /* created or changed here without content from the source: c, or h for a
+	                                hard link with ITEM_HLINK */
+	ITEM_TRANSFER = 1 << 15,     /* content travels: > on the receiving side */
+	ITEM_HLINK = 1 << 16,
+	ITEM_SENT = 1 << 17, /* shown as '<' (pushed to a remote) instead of '>' */
+};
+
+/* The 11 characters of rsync's %i for an entry of this mode, NUL-terminated. */
+void item_letters(uint32_t iflags, uint32_t mode, char out[12]);
+
+#endif
