@@ -123,7 +123,7 @@ int chan_read(struct chan *c, void *data, size_t n, struct err *e)
 	}
 	if (done == n)
 		return 1;
-	if (done == 0 && !(c->ops->explain && chan_bytes_in(c) == 0))
+	if (done == 0 && !(chan_host(c) && chan_bytes_in(c) == 0))
 		return 0;
 	return chan_explain_end(c, e);
 }
