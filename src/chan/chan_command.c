@@ -23,6 +23,7 @@ enum {
 	EXIT_WAIT_MS = 3000, /* for the status of a child whose output has ended */
 	WORDS_WAIT_MS = 300, /* then for the rest of its stderr (others may hold it open) */
 	CLOSE_GRACE_MS = 3000,
+	STOPPED_GRACE_MS = 500, /* after chan_shutdown() nobody waits for a good end */
 };
 
 struct chan_command {
@@ -121,7 +122,8 @@ static int command_close(struct chan *c)
 
 	chan_free(s->line); /* the child sees the end of its input */
 	if (!s->reaped)
-		s->status = spawn_stop(&s->child, CLOSE_GRACE_MS);
+		s->status =
+			spawn_stop(&s->child, atomic_load(&c->stopped) ? STOPPED_GRACE_MS : CLOSE_GRACE_MS);
 	chan_stderr_free(s->words, WORDS_WAIT_MS);
 	pthread_mutex_destroy(&s->lock);
 	free(s->host);
