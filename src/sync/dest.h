@@ -62,7 +62,7 @@ struct dest_params {
 	const struct filter *filter;
 	struct filter_dir *filter_root; /* receiver-side context of the root; borrowed */
 	struct idmap *ids;
-	struct index *index; /* digest cache for --checksum, or NULL */
+	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
 	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
 	bool want_items; /* events for every change are wanted */

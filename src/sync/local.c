@@ -292,7 +292,7 @@ static int refuse_same(const struct source *s, const struct dest_root *r, const 
 }
 
 static int run(struct local *l, struct dest_root *root, const struct filter *filter, struct idmap *ids,
-	struct index *index, struct sync_counts *counts, struct err *e)
+	struct index_cache *index, struct sync_counts *counts, struct err *e)
 {
 	struct err fe = {0};
 	struct filter_dir *filter_here = NULL;
@@ -348,7 +348,7 @@ int local_sync(const struct sync_options *o, const char *src, bool contents, con
 	struct local l = {.o = o, .report = report};
 	struct dest_root root = {.fd = -1};
 	struct idmap *ids = NULL;
-	struct index *index = NULL;
+	struct index_cache *index = NULL;
 	int r = -1;
 	struct filter *filter = setup_filter(o, e);
 

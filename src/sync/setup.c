@@ -15,12 +15,12 @@ struct filter *setup_filter(const struct sync_options *o, struct err *e)
 	return f;
 }
 
-struct index *setup_index(struct report *report)
+struct index_cache *setup_index(struct report *report)
 {
+	struct index_cache *index = index_open(NULL);
 	struct err e = {0};
-	struct index *index = index_open(NULL, &e);
 
-	if (e.code != ERR_NONE)
+	if (index_warning(index, &e))
 		report_note(report, "%s", e.text);
 	return index;
 }

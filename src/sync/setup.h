@@ -14,7 +14,7 @@
 struct filter *setup_filter(const struct sync_options *o, struct err *e);
 
 /* The digest cache, or NULL (with a note) when it cannot be used: then everything is read. */
-struct index *setup_index(struct report *report);
+struct index_cache *setup_index(struct report *report);
 
 /* --threads, or two to eight by the number of CPUs. */
 unsigned setup_threads(const struct sync_options *o);

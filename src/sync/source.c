@@ -133,7 +133,7 @@ void source_set_reporter(
 	s->scan.ctx = ctx;
 }
 
-void source_set_index(struct source *s, struct index *index)
+void source_set_index(struct source *s, struct index_cache *index)
 {
 	s->scan.index = index;
 }

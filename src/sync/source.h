@@ -23,7 +23,7 @@ void source_free(struct source *s);
 /* Faults of entries are told here from now on. */
 void source_set_reporter(
 	struct source *s, void (*error)(void *ctx, const char *path, const struct err *e), void *ctx);
-void source_set_index(struct source *s, struct index *index);
+void source_set_index(struct source *s, struct index_cache *index);
 void source_avoid(struct source *s, uint64_t dev, uint64_t ino); /* a directory to leave out */
 
 int source_root_fd(const struct source *s);

@@ -2,6 +2,7 @@
 
 #include "os/beneath.h"
 #include "os/xattr.h"
+#include "tree/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DENTS_BYTES = 64 * 1024, TARGET_MAX = 4095, XATTRS_MAX = 1 << 20 };
@@ -118,14 +120,22 @@ static int read_xattrs(
 	return r;
 }
 
+static int64_t wall_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 static int read_digest(
 	const struct scan_options *o, int dir_fd, const char *name, struct dirlist *list, struct entry *en)
 {
-	struct index_key key = {en->dev, en->ino, en->size, en->mtime, en->ctime};
+	struct index_key key = index_key_of(en);
 	uint8_t digest[ENTRY_DIGEST_BYTES];
 
 	if (!o->index || !index_lookup(o->index, &key, digest)) {
-		struct entry_time now = index_now();
+		int64_t now_ns = wall_clock_ns();
 		int fd = openat(dir_fd, name,
 			O_RDONLY | O_NONBLOCK | O_CLOEXEC | (en->flags & ENTRY_FOLLOW ? 0 : O_NOFOLLOW));
 		if (fd < 0)
@@ -135,7 +145,7 @@ static int read_digest(
 		if (r != 0)
 			return -1;
 		if (o->index)
-			index_store(o->index, &key, digest, now);
+			index_store(o->index, &key, digest, now_ns);
 	}
 	en->digest = (uint8_t *)arena_memdupz(&list->arena, digest, sizeof(digest));
 	return 0;

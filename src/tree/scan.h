@@ -31,7 +31,7 @@ struct scan_options {
 	uint64_t max_size, min_size; /* regular files outside are left out (sender); max_size 0 = none */
 	uint64_t avoid_dev,
 		avoid_ino; /* a directory to leave out: the destination inside its own source; avoid_ino 0 = none */
-	struct index *index; /* digest cache or NULL */
+	struct index_cache *index; /* digest cache or NULL */
 	void (*error)(void *ctx, const char *path, const struct err *e);
 	void *ctx;
 };
