@@ -24,7 +24,7 @@
 enum {
 	COMPRESS_MIN = 512,
 	SAMPLE_MIN = 16 << 10, /* above it a sample decides whether compressing is worth trying */
-	SCRATCH_MAX = 8,
+	SCRATCH_MAX = 4,
 	BANNER_BYTES = 60,
 	NS_PER_SEC = 1000 * 1000 * 1000,
 };
