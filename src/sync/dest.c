@@ -36,7 +36,7 @@ static void fill_rules(struct dest *d)
 		.existing = o->existing,
 		.ignore_existing = o->ignore_existing,
 		.modify_window = o->modify_window,
-		.may_set_group = d->root ? NULL : ids_in_group,
+		.may_set_group = d->root ? NULL : ids_own_group,
 	};
 }
 

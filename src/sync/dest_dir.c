@@ -281,7 +281,7 @@ static void finish(struct dest_dir *dir)
 		fchmod(dir->fd, dest_new_mode(d, &dir->self));
 	else if (dir->loosened && !mode_set)
 		fchmod(dir->fd, dir->had_mode & 07777);
-	if (!dir->created && dir->iflags)
+	if (!dir->created && !dir->announced && dir->iflags)
 		atomic_fetch_add(&d->counts.metadata, 1);
 	if (atomic_load(&dir->late))
 		dest_late_dir(dir);

@@ -52,7 +52,7 @@ static bool parse_id(const char *s, size_t n, uint32_t *id)
 
 static bool lookup_name(bool is_group, const char *name, uint32_t *id)
 {
-	return is_group ? ids_gid_of(name, id) : ids_uid_of(name, id);
+	return is_group ? ids_group_id(name, id) : ids_user_id(name, id);
 }
 
 static int add_rule(struct map_rules *rules, bool is_group, const char *text, size_t n, struct err *e)
@@ -165,16 +165,14 @@ static bool rule_matches(const struct map_rule *r, uint32_t id, const char *name
 static uint32_t resolve(struct idmap *m, bool is_group, uint32_t id)
 {
 	const struct side *s = &m->side[is_group];
-	char local_name[256];
 	const char *name = NULL;
 	uint64_t value;
 	uint32_t here;
 
 	if (u64map_get(&s->names, id, &value))
 		name = (const char *)(uintptr_t)value;
-	else if (m->local && (is_group ? ids_group_name(id, local_name, sizeof(local_name))
-				       : ids_user_name(id, local_name, sizeof(local_name))))
-		name = local_name;
+	else if (m->local)
+		name = is_group ? ids_group_name(id) : ids_user_name(id);
 	for (size_t i = 0; i < s->rules.count; i++)
 		if (rule_matches(&s->rules.v[i], id, name))
 			return s->rules.v[i].to;

@@ -140,7 +140,7 @@ static int read_digest(
 			O_RDONLY | O_NONBLOCK | O_CLOEXEC | (en->flags & ENTRY_FOLLOW ? 0 : O_NOFOLLOW));
 		if (fd < 0)
 			return -1;
-		int r = digest_file(fd, digest);
+		int r = digest_file(fd, digest, NULL, NULL, NULL);
 		close(fd);
 		if (r != 0)
 			return -1;
