@@ -121,6 +121,7 @@ enum hello_flag {
 	HELLO_SINGLE = 8, /* sender: the source is not a directory, or a directory without trailing slash: the
 	                     list has one top entry */
 	HELLO_DRY = 16,
+	HELLO_FILE = 32, /* sender, with SINGLE: the top entry is no directory */
 };
 struct msg_hello {
 	uint32_t version; /* highest the end speaks; both use the lower one */
@@ -270,15 +271,17 @@ enum file_status {
 	FILE_OK = 0,
 	FILE_SAME = 1,
 	FILE_ERROR = 2,
-	FILE_CHANGED = 3 /* kept changing while read */,
-	FILE_VANISHED = 4
+	FILE_CHANGED = 3,  /* changed while it was read: forget it, another attempt follows */
+	FILE_VANISHED = 4,
+	FILE_REFRESHED = 5, /* as FILE_OK, but it had changed since it was listed: its time now follows */
 };
 struct pack_file {
 	uint64_t index;
 	enum file_status status;
-	const uint8_t *data; /* FILE_OK: the content, borrowed */
+	const uint8_t *data; /* FILE_OK, REFRESHED: the content, borrowed */
 	size_t size;
-	uint8_t tag[VERIFY_TAG_BYTES]; /* FILE_OK */
+	struct entry_time mtime;       /* REFRESHED */
+	uint8_t tag[VERIFY_TAG_BYTES]; /* FILE_OK, REFRESHED */
 };
 void msg_pack_begin(struct buf *out, uint64_t dir_id);
 void msg_pack_file(struct buf *out, const struct pack_file *f);
@@ -292,7 +295,8 @@ struct msg_chunk {
 	uint64_t index;
 	uint32_t flags;
 	enum file_status status;       /* LAST */
-	uint8_t tag[VERIFY_TAG_BYTES]; /* LAST and FILE_OK */
+	struct entry_time mtime;       /* LAST and REFRESHED */
+	uint8_t tag[VERIFY_TAG_BYTES]; /* LAST and FILE_OK or REFRESHED */
 };
 void msg_chunk_begin(struct buf *out, const struct msg_chunk *m);
 int msg_chunk_decode(struct msg_chunk *m, struct cursor *c, struct err *e);
