@@ -12,9 +12,10 @@
  * - A dir-merge name with a path (": /.rsync-filter") looks in the transfer's root and below, never in the
  *   directories above; a name that climbs out ("../x") is refused.
  * - In a per-directory file an anchored pattern is matched relative to that directory even when a directory's own
- *   name contains wildcards, and a merge rule there ("./ FILE") is relative to that directory and cannot leave it.
+ *   name contains wildcards, and a merge rule there (". FILE") is relative to that directory and cannot leave it.
  * - In a word-split file "- foo + bar" is two rules, and the x modifier of a merge rule is inherited by the rules of
  *   its file (both as the manual says and rsync does not do).
+ * - With --delete-excluded the e modifier hides a merge file from the sender only, in per-directory files too.
  * - "-C" takes no argument; over-long patterns, NUL bytes, and merge files that are not regular files are errors.
  */
 #ifndef WHERRY_TREE_FILTER_H
