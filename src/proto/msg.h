@@ -35,13 +35,13 @@ enum {
 	CHUNK_BYTES = 1 << 20,     /* data in one CHUNK at most */
 	DIR_FRAME_BYTES = 256 << 10, /* a DIR is cut into several frames at about this size (flag MORE) */
 	PATH_BYTES_MAX = 64 << 10,
-	OPTIONS_BYTES_MAX = 1 << 20,    /* START: the options */
+	OPTIONS_BYTES_MAX = 3 << 20,    /* START: the options */
 	DIR_ENTRIES_MAX = 1 << 17,      /* entries in one DIR frame */
 	ENTRY_TARGET_MAX = 4095,        /* symlink target */
 	ENTRY_XATTRS_MAX = 1 << 20,     /* xattr blob of one entry */
-	WANT_DATA_MAX = FRAME_MAX - 64, /* a signature in WANT; a larger one cannot be sent: ask for WHOLE */
-	REFINE_PIECES_MAX = 500 * 1000, /* fine pieces in one REFINE_REQ, so that the answer fits a frame */
-	MSG_OPTIONAL_FIRST = 128,       /* frame types 128..159: a receiver that does not know one skips it */
+	WANT_DATA_MAX = FRAME_MAX - 64, /* a signature in WANT; DELTA_MAX_BLOCKS keeps every one below it */
+	REFINE_PIECES_MAX = (1 << 19) - 1024, /* DELTA_MAX_PIECES: the answer fits into one frame */
+	MSG_OPTIONAL_FIRST = 128, /* frame types 128..159: a receiver that does not know one skips it */
 	MSG_OPTIONAL_LAST = 159,
 };
 

@@ -12,7 +12,11 @@ enum {
 	KIND_BITS = 2,   /* low bits of an index in WANT */
 	STATUS_BITS = 3, /* low bits of an index in PACK */
 	CHUNK_FLAGS_ALL = CHUNK_FIRST | CHUNK_LAST,
+	SIG_BLOCK_BYTES = 12, /* of one block in a signature on the wire */
 };
+_Static_assert(DELTA_MAX_BLOCKS *SIG_BLOCK_BYTES + 32 <= WANT_DATA_MAX, "any signature fits into a WANT");
+_Static_assert((int)REFINE_PIECES_MAX == (int)DELTA_MAX_PIECES, "what delta asks for can be sent");
+_Static_assert(REFINE_PIECES_MAX * 8 + 64 <= FRAME_MAX, "and so can the answer");
 
 /* An index and a small number in one varint. */
 static unsigned get_index(struct cursor *c, unsigned bits, uint64_t *index)
