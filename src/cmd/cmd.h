@@ -65,8 +65,8 @@ int cmd_print(const struct buf *out);
 /* cmd_describe() to stdout. */
 int cmd_print_help(const struct cmd *c);
 
-/* Print "wherry NAME: text" to stderr, with a pointer to the help after an error in usage; its exit status. name NULL:
- * wherry itself. */
+/* Print "wherry NAME: text" to stderr, with a pointer to the help after an error in usage; its exit status.
+ * name NULL: wherry itself. */
 int cmd_fail(const char *name, const struct err *e);
 
 #endif

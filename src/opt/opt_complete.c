@@ -1,7 +1,7 @@
 /*
- * Shell completion from the table. What a value may be is told by the row: words of an enum, `arg` FILE or DIR, else
- * nothing is offered. Each shell gets the form it likes best: bash a function with two `case`s, zsh _arguments specs,
- * fish one `complete` line per option.
+ * Shell completion from the table. What a value may be is told by the row: words of an enum, `arg` FILE or
+ * DIR, else nothing is offered. Each shell gets the form it likes best: bash a function with two `case`s, zsh
+ * _arguments specs, fish one `complete` line per option.
  */
 #include "opt/opt_internal.h"
 

@@ -38,8 +38,8 @@ static bool plain_word(const char *s, size_t n)
 	return true;
 }
 
-/* The colon that ends the host, or NULL for a local path. *host and *host_len: the part before it, less "user@" and
- * brackets. */
+/* The colon that ends the host, or NULL for a local path. *host and *host_len: the part before it, less
+ * "user@" and brackets. */
 static const char *find_host(const char *text, const char **host, size_t *host_len)
 {
 	size_t before_slash = strcspn(text, "/");

@@ -1,6 +1,7 @@
 /*
- * All options of `wherry sync`: one row each. Names and letters are rsync's wherever rsync has the option. A row's text is
- * a phrase for --help; its detail holds full sentences for the manual. "(default)" marks what is on without being asked.
+ * All options of `wherry sync`: one row each. Names and letters are rsync's wherever rsync has the option. A
+ * row's text is a phrase for --help; its detail holds full sentences for the manual. "(default)" marks what
+ * is on without being asked.
  */
 #include "sync/sync_options.h"
 

@@ -220,8 +220,8 @@ static void test_rules(void **state)
 	struct sync_options o;
 
 	(void)state;
-	PARSE(&o, "--include=*.c", "--exclude-from", lines, "-f", ". m", "-0", "--exclude-from", zeros,
-		"--exclude", "*");
+	PARSE(&o, "--include=*.c", "--exclude=", "--exclude-from", lines, "-f", ". m", "-0", "--exclude-from",
+		zeros, "--exclude", "*");
 	assert_int_equal(o.rules.count, sizeof(want) / sizeof(want[0]));
 	for (size_t i = 0; i < o.rules.count; i++)
 		assert_string_equal(o.rules.v[i], want[i]);
