@@ -280,8 +280,8 @@ struct pack_file {
 	enum file_status status;
 	const uint8_t *data; /* FILE_OK, REFRESHED: the content, borrowed */
 	size_t size;
-	struct entry_time mtime;       /* REFRESHED */
 	uint8_t tag[VERIFY_TAG_BYTES]; /* FILE_OK, REFRESHED */
+	struct entry_time mtime;       /* REFRESHED */
 };
 void msg_pack_begin(struct buf *out, uint64_t dir_id);
 void msg_pack_file(struct buf *out, const struct pack_file *f);
@@ -295,8 +295,8 @@ struct msg_chunk {
 	uint64_t index;
 	uint32_t flags;
 	enum file_status status;       /* LAST */
-	struct entry_time mtime;       /* LAST and REFRESHED */
 	uint8_t tag[VERIFY_TAG_BYTES]; /* LAST and FILE_OK or REFRESHED */
+	struct entry_time mtime;       /* LAST and REFRESHED */
 };
 void msg_chunk_begin(struct buf *out, const struct msg_chunk *m);
 int msg_chunk_decode(struct msg_chunk *m, struct cursor *c, struct err *e);

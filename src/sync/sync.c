@@ -27,7 +27,7 @@ void sync_process_init(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-enum err_code sync_result(const struct report *r, const struct err *fatal)
+static enum err_code sync_result(const struct report *r, const struct err *fatal)
 {
 	if (fatal && fatal->code != ERR_NONE)
 		return fatal->code;
@@ -65,6 +65,8 @@ int sync_main(const struct sync_options *opts, const struct endpoint *src, const
 	else
 		remote_sync(opts, src, dst, report, &counts, &traffic, &e);
 	enum err_code result = sync_result(report, &e);
+	if (result == ERR_NONE)
+		result = traffic.result;
 	report_end(report, &counts, traffic.in, traffic.out, e.code != ERR_NONE ? &e : NULL, result);
 	report_free(report);
 	return err_info(result)->exit_status;

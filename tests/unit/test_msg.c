@@ -453,7 +453,7 @@ static void pack_round_trip(void **state)
 
 static void chunk_round_trip(void **state)
 {
-	struct msg_chunk m = {4, 5, CHUNK_FIRST | CHUNK_LAST, FILE_OK, "tag"};
+	struct msg_chunk m = {4, 5, CHUNK_FIRST | CHUNK_LAST, FILE_OK, "tag", {0, 0}};
 	struct msg_chunk got;
 	struct chunk_record recs[3] = {{.op = CHUNK_DATA, .len = 4, .data = (uint8_t *)"data"},
 		{.op = CHUNK_HOLE, .len = 1ULL << 50},
@@ -485,7 +485,7 @@ static void chunk_round_trip(void **state)
 
 static void chunk_hostile(void **state)
 {
-	struct msg_chunk m = {4, 5, 0, FILE_OK, ""};
+	struct msg_chunk m = {4, 5, 0, FILE_OK, "", {0, 0}};
 	struct chunk_record bad[] = {
 		{.op = (enum chunk_op)4, .len = 1},
 		{.op = CHUNK_HOLE, .len = 0},
@@ -504,7 +504,7 @@ static void chunk_hostile(void **state)
 	}
 	for (int status = FILE_SAME; status <= FILE_VANISHED + 1; status++) {
 		buf_clear(&out);
-		m = (struct msg_chunk){4, 5, CHUNK_LAST, (enum file_status)status, ""};
+		m = (struct msg_chunk){4, 5, CHUNK_LAST, (enum file_status)status, "", {0, 0}};
 		msg_chunk_begin(&out, &m);
 		assert_int_equal(
 			msg_walk(MSG_CHUNK, out.data, out.len, &err), status <= FILE_VANISHED ? 0 : -1);
