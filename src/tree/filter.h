@@ -10,7 +10,8 @@
  *
  * Where it differs from rsync 3.5.0, on purpose:
  * - A dir-merge name with a path (": /.rsync-filter") looks in the transfer's root and below, never in the
- *   directories above; a name that climbs out ("../x") is refused.
+ *   directories above (inside a per-directory file: in that directory and below); a name that climbs out ("../x")
+ *   is refused.
  * - In a per-directory file an anchored pattern is matched relative to that directory even when a directory's own
  *   name contains wildcards, and a merge rule there (". FILE") is relative to that directory and cannot leave it.
  * - In a word-split file "- foo + bar" is two rules, and the x modifier of a merge rule is inherited by the rules of
