@@ -75,6 +75,10 @@ bool filter_empty(const struct filter *f);
  * rules of the filter itself count, and rules with the '/' modifier see the root as "/"). NULL with *e as below. */
 struct filter_dir *filter_root(const struct filter *f, int dir_fd, struct err *e);
 
+/* The same when the root is only the directory above a source given without a trailing slash: its own merge files do
+ * not count (as in rsync), those of the source, which is entered with filter_enter(), do. */
+struct filter_dir *filter_root_above(const struct filter *f, int dir_fd, struct err *e);
+
 /* Context of a subdirectory: parent's rules plus those in its own merge files (read through dir_fd, an open fd of
  * the subdirectory, O_NOFOLLOW, regular, at most 1 MiB each; a missing file is no error; -1 = no files). `name` is
  * its name in the parent, copied. May return another reference to `parent` when nothing could differ. NULL with *e
