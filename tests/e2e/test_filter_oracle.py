@@ -3,7 +3,8 @@ The filter rules against stock rsync: on random trees with random rules, `filter
 delete, exactly the paths that rsync does, and refuse the rules that rsync refuses.
 
 Left out on purpose, because src/tree/filter.h says that we differ: merge rules and the e modifier inside per-directory
-files, the x modifier on merge rules, "- word" in word-split files, directories whose names contain wildcards.
+files, sides and paths of nested dir-merge rules, the x modifier on merge rules, "- word" in word-split files, more than
+one "-C", directories whose names contain wildcards.
 
 FILTER_TOOL        the program (default: beside $WHERRY_BIN, or in build/)
 WHERRY_EXAMPLES    examples per test
@@ -65,20 +66,22 @@ def simple_rule(draw):
 
 
 @st.composite
-def dir_merge(draw, self_exclude=True):
+def dir_merge(draw, top=True):
     mods = draw(st.sampled_from(["", "", "", "e", "n", "-", "+", "w-", "s", "r", "p-", "n-", "C", "sC", "/", "en-", "w+"]))
-    mods = mods if self_exclude else mods.replace("e", "")
-    name = draw(st.sampled_from(MERGE_NAMES + ["/.f", "sub/.g", "./.f"]))
+    if not top:  # rsync drops a nested dir-merge for the other side unread; we read it and then ignore its rules
+        mods = mods.translate(str.maketrans("", "", "esr"))
+    name = draw(st.sampled_from(MERGE_NAMES + (["/.f", "sub/.g", "./.f"] if top else [])))
     return draw(st.sampled_from([":", "dir-merge,"])) + mods + " " + name
+
+
+def asks_cvs(text):
+    return text.rstrip("/!srpx").endswith("C") and not text.startswith((":", "dir-merge"))
 
 
 rule = st.one_of(simple_rule(), simple_rule(), simple_rule(), dir_merge(), st.just("!"))
 rules = st.lists(rule, min_size=1, max_size=6)
-file_line = st.one_of(simple_rule().filter(lambda r: "x" not in r.split(" ")[0].split("_")[0]), dir_merge(False),
+file_line = st.one_of(simple_rule().filter(lambda r: not asks_cvs(r)), dir_merge(False),
                       pattern.map(lambda p: "- " + p), st.sampled_from(["!", "", "# comment", "; other"]))
-sided = ("H", "S", "P", "R", "hide", "show", "protect", "risk")
-
-
 @st.composite
 def trees(draw):
     tree = {}
@@ -145,7 +148,17 @@ def ours(root, args):
     return p.returncode, {os.fsdecode(n) for n in p.stdout.split(b"\0")} - {""}, p.stderr.decode(errors="replace")
 
 
+def one_cvs(given_rules):
+    """rsync reads the CVS patterns once, with the modifiers of the first rule that asks for them: leave one."""
+    seen = False
+    for r in given_rules:
+        if not (asks_cvs(r) and seen):
+            yield r
+        seen |= asks_cvs(r)
+
+
 def compare(tree, given_rules, wire=False, excluded=False):
+    given_rules = list(one_cvs(given_rules))
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as base:
         root, empty = base + "/src", base + "/empty"
         os.mkdir(root)

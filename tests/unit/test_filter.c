@@ -459,6 +459,28 @@ static void per_directory(void **state)
 	filter_free(f);
 }
 
+/* A source without a trailing slash: the directory it stands in is not part of the transfer. */
+static void root_above(void **state)
+{
+	struct tree *t = *state;
+	struct filter *f = FILTER(": .f", "- /src/z");
+	struct err e = {0};
+
+	put(t, ".f", "- src\n- x\n");
+	put(t, "src/.f", "- y\n");
+	struct filter_dir *top = filter_root_above(f, t->fd, &e);
+	int fd = openat(t->fd, "src", O_RDONLY | O_DIRECTORY);
+	struct filter_dir *d = filter_enter(top, "src", fd, &e);
+	assert_false(filter_excludes(top, "src", true, FILTER_SENDER));
+	assert_false(filter_excludes(d, "x", false, FILTER_SENDER));
+	assert_true(filter_excludes(d, "y", false, FILTER_SENDER));
+	assert_true(filter_excludes(d, "z", false, FILTER_SENDER));
+	close(fd);
+	filter_unref(d);
+	filter_unref(top);
+	filter_free(f);
+}
+
 static void per_directory_kinds(void **state)
 {
 	struct tree *t = *state;
@@ -709,6 +731,7 @@ int main(void)
 		cmocka_unit_test(empty),
 		cmocka_unit_test(many_rules),
 		cmocka_unit_test_setup_teardown(per_directory, tree_open, tree_close),
+		cmocka_unit_test_setup_teardown(root_above, tree_open, tree_close),
 		cmocka_unit_test_setup_teardown(per_directory_kinds, tree_open, tree_close),
 		cmocka_unit_test_setup_teardown(nested_merges, tree_open, tree_close),
 		cmocka_unit_test_setup_teardown(bad_files, tree_open, tree_close),
