@@ -57,6 +57,7 @@ struct match {
 	size_t skipped;
 	unsigned failed;
 	unsigned patience;
+	unsigned first_patience;
 	bool rolling;
 	bool have_sum;
 	uint32_t sum; /* of the window at pos, not looked up yet */
@@ -72,7 +73,8 @@ struct match *match_new(const struct sig *s, bool aligned_only, uint64_t new_siz
 	m->sig = s;
 	m->block_len = s->block_len;
 	m->aligned_only = aligned_only;
-	m->patience = MIN_PATIENCE;
+	m->first_patience = (size_t)MIN_PATIENCE * s->block_len <= MAX_SKIPPED ? MIN_PATIENCE : 1;
+	m->patience = m->first_patience;
 	m->credit = (int64_t)s->block_len * FIRST_CREDIT_BLOCKS;
 	block_index_init(&m->index, s);
 	weak_init(&m->weak, s->seed, s->block_len);
@@ -210,7 +212,7 @@ static void stop_rolling(struct match *m, int64_t old_shift)
 	m->rolling = false;
 	m->have_sum = false;
 	if (m->shift != old_shift)
-		m->patience = MIN_PATIENCE;
+		m->patience = m->first_patience;
 	else if (m->patience < MAX_PATIENCE && m->patience * m->block_len < MAX_SKIPPED)
 		m->patience *= 2;
 }
