@@ -20,7 +20,7 @@ static int check_operands(int count, struct err *e)
 	return err_set(e, ERR_USAGE, count ? "DST is missing" : "SRC and DST are missing");
 }
 
-static int run(const struct sync_options *o, char **args, int *status, struct err *e)
+static int run(struct sync_options *o, char **args, int *status, struct err *e)
 {
 	struct endpoint src, dst;
 

@@ -70,6 +70,7 @@ struct dest_params {
 	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
 	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
+	bool root_created;   /* it was made for this run, or would be */
 	bool want_items; /* events for every change are wanted */
 	bool sent;       /* items are shown as '<' (we push to a remote) */
 };

@@ -349,7 +349,7 @@ int local_sync(const struct sync_options *o, const char *src, bool contents, con
 	struct idmap *ids = NULL;
 	struct index_cache *index = NULL;
 	int r = -1;
-	struct filter *filter = setup_filter(o, e);
+	struct filter *filter = setup_filter(o, false, e);
 
 	if (!filter)
 		return -1;

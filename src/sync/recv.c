@@ -386,7 +386,7 @@ int recv_run(struct session *s, const struct recv_params *p, struct sync_counts 
 	struct receiver r = {.s = s, .p = p};
 	struct dest_root root = {.fd = -1};
 	struct index_cache *index = NULL;
-	struct filter *filter = setup_filter(s->o, e);
+	struct filter *filter = setup_filter(s->o, p->pushed, e);
 
 	pthread_mutex_init(&r.lock, NULL);
 	pthread_cond_init(&r.room, NULL);

@@ -57,7 +57,7 @@ static void source_fault(void *ctx, const char *path, const struct err *e)
 static int push(struct session *s, const struct endpoint *src, const struct endpoint *dst, struct sync_counts *counts, enum err_code *result, struct err *e)
 {
 	struct index_cache *index = NULL;
-	struct filter *filter = setup_filter(s->o, e);
+	struct filter *filter = setup_filter(s->o, false, e);
 	struct source *source = filter ? source_open(s->o, src->path, src->contents, -1, filter, e) : NULL;
 	int r = -1;
 

@@ -13,10 +13,12 @@
 #include "sync/setup.h"
 #include "sync/source.h"
 #include "sync/sync.h"
+#include "tree/index_dir.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEEPALIVE_MS = 20000, PATHS_MAX = 64 };
@@ -114,10 +116,11 @@ static void add_paths(struct confine_path *paths, size_t *count, int at, const s
 
 static void add_state_dir(const struct served *v, struct confine_path *paths, size_t *count)
 {
-	char *dir = v->o.checksum ? index_default_dir() : NULL;
+	struct err ignored = {0};
+	int fd = v->o.checksum && *count < PATHS_MAX ? index_dir_open(NULL, &ignored) : -1;
 
-	add_path(paths, count, AT_FDCWD, dir, true);
-	free(dir);
+	if (fd >= 0)
+		paths[(*count)++] = (struct confine_path){fd, true};
 }
 
 static int shut_in(struct served *v, struct confine_path *paths, size_t count, struct err *e)
@@ -179,7 +182,7 @@ static int serve_source(struct served *v, struct err *e)
 {
 	struct session *s = &v->s;
 	struct index_cache *index = NULL;
-	struct filter *filter = setup_filter(&v->o, e);
+	struct filter *filter = setup_filter(&v->o, true, e);
 	struct source *source = NULL;
 	struct sync_counts counts;
 	enum err_code result;
