@@ -213,3 +213,11 @@ def assert_same(src, dst, ignore=(), extra_ok=False):
 def contents(root):
     """{path: (kind, size, digest or target)}: for 'nothing outside was touched' and 'old or new' checks."""
     return {p: (e.kind, e.size, e.digest or e.target) for p, e in snapshot(root).items()}
+
+
+if __name__ == "__main__":  # oracle.py SRC DST: exit 0 when the same
+    import sys
+
+    found = diff(snapshot(sys.argv[1]), snapshot(sys.argv[2]), sys.argv[3:])
+    print("\n".join(found) if found else "identical: %d entries" % len(snapshot(sys.argv[1], content=False)))
+    sys.exit(1 if found else 0)
