@@ -17,19 +17,21 @@ import sys
 import tempfile
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 sys.path.insert(0, os.path.dirname(__file__))
 
 import harness  # noqa: E402
 import trees  # noqa: E402
 
+# Shrinking a failure can take minutes: for people, not for CI.
+_phases = [Phase.explicit, Phase.generate] + ([] if harness.STRICT or harness.STANDIN else [Phase.shrink])
 _examples = int(os.environ.get("WHERRY_EXAMPLES", "25"))
 settings.register_profile(
     "wherry", max_examples=_examples, deadline=None, derandomize="WHERRY_EXAMPLES" not in os.environ, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
                            HealthCheck.filter_too_much],
-    print_blob=True)
+    phases=_phases, print_blob=True)
 settings.load_profile("wherry")
 
 

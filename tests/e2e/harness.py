@@ -120,6 +120,7 @@ class Wherry:
 
     def __init__(self, program, home, rsh, sanitizer_dir):
         self.program, self.home, self.rsh, self.sanitizer_dir = program, home, rsh, sanitizer_dir
+        self.host = "there"
         for sub in ("", "/state", "/remote", "/remote/state"):
             os.makedirs(home + sub, exist_ok=True)
             os.chmod(home + sub, 0o777)
@@ -180,9 +181,14 @@ class Wherry:
     def sync(self, *args, **more):
         return self.run("sync", *args, **more)
 
-    def remote(self, path, host="there"):
+    def through(self, sshd):
+        """From now on remote endpoints are behind a real ssh."""
+        self.rsh, self.host = sshd.rsh, "127.0.0.1"
+
+    def remote(self, path, host=None):
         """path on the other side of the remote shell."""
         path = os.fspath(path)
+        host = host or self.host
         return host.encode() + b":" + path if isinstance(path, bytes) else host + ":" + path
 
     def words(self, mode, src, dst, *opts):

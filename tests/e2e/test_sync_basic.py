@@ -35,9 +35,8 @@ def test_one_of_everything(wherry, s, mode):
 @pytest.mark.parametrize("mode", ["push", "pull"])
 def test_one_of_everything_through_real_ssh(wherry, sshd, s, mode):
     s.sample()
-    wherry.rsh = sshd.rsh
-    wherry.copy(mode, s.src + "/", s.dst) if not STANDIN else wherry.sync(
-        "-e", sshd.rsh, *ssh_ends(mode, s))
+    wherry.through(sshd)
+    wherry.copy(mode, s.src + "/", s.dst)
     assert_same(s.src, s.dst)
 
 
