@@ -100,3 +100,10 @@ bool u64map_remove(struct u64map *m, uint64_t key)
 	m->count--;
 	return true;
 }
+
+void u64map_each_value(const struct u64map *m, void (*fn)(void *value))
+{
+	for (size_t i = 0; i < m->cap; i++)
+		if (m->slots[i].used)
+			fn((void *)(uintptr_t)m->slots[i].value);
+}

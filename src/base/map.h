@@ -32,4 +32,7 @@ uint64_t *u64map_put(struct u64map *m, uint64_t key, bool *added);
 /* Remove key; false when it was absent. */
 bool u64map_remove(struct u64map *m, uint64_t key);
 
+/* Call fn for every value, as a pointer; in no particular order. */
+void u64map_each_value(const struct u64map *m, void (*fn)(void *value));
+
 #endif

@@ -2,7 +2,12 @@
  * Wherry's own protocol: frames and messages, encoded and decoded. docs/PROTOCOL.md is the normative text.
  * Role      pure computation: buffers in, buffers out; works byte for byte the same over any channel.
  * Lifetime  decoded messages borrow from the payload unless the text says otherwise.
+ * Threads   no state; struct entry_coder belongs to one thread at a time.
  * Units     bytes; integers are varints (base/buf.h) unless stated.
+ * Errors    every decoder gives 0, or -1 with ERR_PROTOCOL ("malformed DIR: ..."); nothing a peer sends makes
+ *           one assert. Messages with a fixed shape must be used up to the last byte, except START, HELLO,
+ *           EVENT, FATAL and SUMMARY, which later versions may extend; where the caller walks a list (TABLE,
+ *           DIR, WANT) it calls msg_finish() behind the last item.
  *
  * A connection is a sequence of frames. Between the two ends one is the SENDER (has the source tree), the
  * other the RECEIVER (has the destination). A client first tells a server its part with START; then both ends
@@ -30,23 +35,30 @@ enum {
 	CHUNK_BYTES = 1 << 20,     /* data in one CHUNK at most */
 	DIR_FRAME_BYTES = 256 << 10, /* a DIR is cut into several frames at about this size (flag MORE) */
 	PATH_BYTES_MAX = 64 << 10,
+	OPTIONS_BYTES_MAX = 1 << 20,    /* START: the options */
+	DIR_ENTRIES_MAX = 1 << 17,      /* entries in one DIR frame */
+	ENTRY_TARGET_MAX = 4095,        /* symlink target */
+	ENTRY_XATTRS_MAX = 1 << 20,     /* xattr blob of one entry */
+	WANT_DATA_MAX = FRAME_MAX - 64, /* a signature in WANT; a larger one cannot be sent: ask for WHOLE */
+	REFINE_PIECES_MAX = 500 * 1000, /* fine pieces in one REFINE_REQ, so that the answer fits a frame */
+	MSG_OPTIONAL_FIRST = 128,       /* frame types 128..159: a receiver that does not know one skips it */
+	MSG_OPTIONAL_LAST = 159,
 };
 
 enum msg_type {
-	MSG_START = 1,    /* client -> server */
-	MSG_HELLO = 2,    /* both, first in each direction of the session */
-	MSG_PING = 3,     /* both: nothing, keeps the line awake */
-	MSG_FATAL = 4,    /* both: the session ends with this error */
-	MSG_EVENT = 5,    /* both, towards the client: something for people (see struct msg_event) */
-	MSG_IDMAP = 10,   /* S->R: name of a user or group id, before its first use */
-	MSG_ROOT_FP = 11, /* S->R: fingerprint of the whole source */
-	MSG_TABLE =
-		12,   /* R->S: fingerprints of the receiver's directories, in pieces; the last has flag END */
-	MSG_DIR = 13, /* S->R: listing of one directory (or a piece of it) */
-	MSG_LIST_END = 14,   /* S->R: every directory that differs has been listed */
-	MSG_WANT = 15,       /* R->S: which files of one listed directory to send, and how */
-	MSG_PACK = 16,       /* S->R: several whole small files of one directory */
-	MSG_CHUNK = 17,      /* S->R: a piece of one large file */
+	MSG_START = 1,     /* client -> server */
+	MSG_HELLO = 2,     /* both, first in each direction of the session */
+	MSG_PING = 3,      /* both: nothing, keeps the line awake */
+	MSG_FATAL = 4,     /* both: the session ends with this error */
+	MSG_EVENT = 5,     /* both, towards the client: something for people (see struct msg_event) */
+	MSG_IDMAP = 10,    /* S->R: name of a user or group id, before its first use */
+	MSG_ROOT_FP = 11,  /* S->R: fingerprint of the whole source */
+	MSG_TABLE = 12,    /* R->S: fingerprints of the receiver's directories, in pieces; the last has END */
+	MSG_DIR = 13,      /* S->R: listing of one directory (or a piece of it) */
+	MSG_LIST_END = 14, /* S->R: every directory that differs has been listed */
+	MSG_WANT = 15,     /* R->S: which files of one listed directory to send, and how */
+	MSG_PACK = 16,     /* S->R: several whole small files of one directory */
+	MSG_CHUNK = 17,    /* S->R: a piece of one large file */
 	MSG_REFINE_REQ = 18, /* S->R: fine hashes of basis ranges, please */
 	MSG_REFINE = 19,     /* R->S: the fine hashes */
 	MSG_LIST_PATH = 20,  /* R->S: list this directory (and below) after all */
@@ -55,9 +67,7 @@ enum msg_type {
 	MSG_BYE = 23,        /* S->R: seen; close */
 };
 
-/* --- frames
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- frames --- */
 
 struct frame {
 	enum msg_type type;
@@ -66,13 +76,22 @@ struct frame {
 	uint32_t raw_len;
 };
 
-/* Encode a header into 10 bytes. Decode checks type, codec and lengths; 0 or -1 with ERR_PROTOCOL. */
+/* Encode a header into 10 bytes. Decode checks type, codec and lengths; 0 or -1 with ERR_PROTOCOL. Types
+ * 128..159 pass (frames.c skips them), other unknown ones do not. */
 void frame_header_encode(const struct frame *f, uint8_t out[FRAME_HEADER_BYTES]);
 int frame_header_decode(struct frame *f, const uint8_t in[FRAME_HEADER_BYTES], struct err *e);
 
-/* --- START
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* "DIR", "CHUNK", ... for messages to people; "?" for an unknown type. */
+const char *msg_type_name(enum msg_type type);
+
+/* Was the message used up exactly, without a fault? For callers that walk a list. `what` names it. */
+int msg_finish(const struct cursor *c, const char *what, struct err *e);
+
+/* A path as a peer may give it: "" (the root), or components separated by single slashes, each accepted by
+ * entry_name_ok(); at most PATH_BYTES_MAX bytes. */
+bool msg_path_ok(const char *path, size_t len);
+
+/* --- START --- */
 
 enum start_role { START_SEND = 1, START_RECEIVE = 2 };
 enum start_flag {
@@ -92,9 +111,7 @@ void msg_start_encode(const struct msg_start *m, struct buf *out);
 int msg_start_decode(struct msg_start *m, struct cursor *c, struct err *e);
 void msg_start_release(struct msg_start *m); /* frees path */
 
-/* --- HELLO
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- HELLO --- */
 
 enum hello_flag {
 	HELLO_ROOT = 1,  /* this end runs as root: may change owners */
@@ -127,9 +144,7 @@ struct session_keys {
 int proto_session_keys(struct session_keys *k, const struct msg_hello *sender,
 	const struct msg_hello *receiver, struct err *e);
 
-/* --- small ones
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- small ones --- */
 
 struct msg_fatal {
 	enum err_code code;
@@ -171,8 +186,7 @@ struct msg_root_fp {
 void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out);
 int msg_root_fp_decode(struct msg_root_fp *m, struct cursor *c, struct err *e);
 
-/* --- TABLE: rows of fixed size, little-endian: u64 path hash, 16 bytes own fingerprint, 16 bytes subtree
- * fingerprint ---------- */
+/* --- TABLE: rows of fixed size, little-endian: u64 path hash, 16 bytes own fingerprint, 16 of the subtree's */
 
 struct table_row {
 	uint64_t path_hash;
@@ -186,9 +200,7 @@ int msg_table_decode(
 	struct cursor *c, bool *end, size_t *rows, struct err *e); /* then msg_table_next() rows times */
 void msg_table_next(struct cursor *c, struct table_row *row);
 
-/* --- DIR
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- DIR --- */
 
 enum dir_flag {
 	DIR_MORE = 1,       /* further pieces of the same directory follow directly */
@@ -208,13 +220,15 @@ struct msg_dir {
 		self; /* attributes of the directory itself (name empty), unless CONTINUED; xattrs borrowed */
 	size_t count; /* entries in this piece */
 };
-/* Encoder state compresses entries against the previous one (SAME_MODE, SAME_TIME, shared name prefix, ...).
- * It is reset at each frame. */
+/* Coder state: entries are written as differences to the previous one of the same frame. Zeroed at the start
+ * of each frame. It borrows the previous entry's xattrs, which must live until the next call. */
 struct entry_coder {
 	struct entry prev;
 	char prev_name[ENTRY_NAME_MAX + 1];
 };
 void msg_dir_encode_head(const struct msg_dir *m, struct buf *out); /* count must be known */
+/* Names in ascending order. ctime, dev, ino and nlink do not travel. A target or xattr blob over its limit is
+ * left out and the entry marked ENTRY_UNREADABLE: report that where it was scanned. */
 void msg_dir_encode_entry(struct entry_coder *k, const struct entry *en, struct buf *out);
 int msg_dir_decode_head(struct msg_dir *m, struct cursor *c, struct err *e);
 /* Appends the entry to list (strings copied into its arena). Refuses names that entry_name_ok() refuses,
@@ -229,9 +243,7 @@ struct msg_list_end {
 void msg_list_end_encode(const struct msg_list_end *m, struct buf *out);
 int msg_list_end_decode(struct msg_list_end *m, struct cursor *c, struct err *e);
 
-/* --- WANT
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- WANT --- */
 
 enum want_kind {
 	WANT_WHOLE = 0,
@@ -246,14 +258,13 @@ struct want_item {
 	const uint8_t *data; /* signature or tag, borrowed */
 	size_t data_len;
 };
-void msg_want_begin(struct buf *out, uint64_t dir_id, size_t items,
-	bool last); /* last: nothing more will be wanted of this directory */
+/* last: nothing more will be wanted of this directory. */
+void msg_want_begin(struct buf *out, uint64_t dir_id, size_t items, bool last);
 void msg_want_item(struct buf *out, const struct want_item *item);
 int msg_want_decode(struct cursor *c, uint64_t *dir_id, size_t *items, bool *last, struct err *e);
 int msg_want_next(struct cursor *c, struct want_item *item, struct err *e);
 
-/* --- PACK and CHUNK
- * ----------------------------------------------------------------------------------------------------- */
+/* --- PACK and CHUNK --- */
 
 enum file_status {
 	FILE_OK = 0,
@@ -295,12 +306,10 @@ struct chunk_record {
 void msg_chunk_record(struct buf *out, const struct chunk_record *r);
 int msg_chunk_next(struct cursor *c, struct chunk_record *r, struct err *e); /* 1, 0 at the end, -1 */
 
-/* --- REFINE
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- REFINE --- */
 
 /* REFINE_REQ: varint dir_id, varint index, varint n, n x {varint basis_offset/4096, varint pieces}; REFINE:
- * dir_id, index, varint n, n x u64 hash. The callers use the buf/cursor calls through these. */
+ * dir_id, index, varint n, n x u64 hash. The pieces of one request must not exceed REFINE_PIECES_MAX. */
 struct delta_range;
 void msg_refine_req_encode(
 	uint64_t dir_id, uint64_t index, const struct delta_range *ranges, size_t n, struct buf *out);
@@ -310,11 +319,15 @@ void msg_refine_encode(uint64_t dir_id, uint64_t index, const uint64_t *hashes, 
 int msg_refine_decode(uint64_t *dir_id, uint64_t *index, uint64_t **hashes, size_t *n, struct cursor *c,
 	struct err *e); /* malloc'ed */
 
-/* --- the end
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
-/* LIST_PATH: blob path. DONE: varint dir_id, varint n, n x varint index. Encoded in place by the session. */
+/* LIST_PATH: blob path. DONE: varint dir_id, varint n, n x varint index. */
+void msg_list_path_encode(const char *path, size_t len, struct buf *out);
+int msg_list_path_decode(const char **path, size_t *len, struct cursor *c, struct err *e); /* borrowed */
+void msg_done_encode(uint64_t dir_id, const uint64_t *indexes, size_t n, struct buf *out);
+/* Then msg_done_next() n times and msg_finish(). */
+int msg_done_decode(uint64_t *dir_id, size_t *n, struct cursor *c, struct err *e);
+uint64_t msg_done_next(struct cursor *c);
 
 struct sync_counts {
 	uint64_t entries;                                            /* seen in the source */

@@ -36,4 +36,40 @@ enum item_flag {
 /* The 11 characters of rsync's %i for an entry of this mode, NUL-terminated. */
 void item_letters(uint32_t iflags, uint32_t mode, char out[12]);
 
+/* What the planner has to know of the options and of this host; filled once per run. */
+struct plan_rules {
+	bool perms, times, dir_times, link_times, owner, group, xattrs, acls; /* compare and keep these */
+	bool checksum, size_only, ignore_times, update, existing, ignore_existing;
+	int64_t modify_window;               /* seconds */
+	bool (*may_set_group)(uint32_t gid); /* NULL = any */
+};
+
+enum plan_action {
+	PLAN_NONE, /* nothing to do */
+	PLAN_SKIP, /* an option says to leave it alone */
+	PLAN_META, /* only attributes */
+	PLAN_FILE, /* a regular file's content */
+	PLAN_MKDIR,
+	PLAN_SYMLINK,
+	PLAN_NODE, /* device, fifo, socket */
+};
+
+struct plan_item {
+	enum plan_action action;
+	uint32_t iflags;
+	bool replaces; /* something of another type is in the way */
+};
+
+/* src: the source's entry with ids already mapped to this host's and --chmod applied; dst: the destination's, or NULL when absent. */
+struct plan_item plan_entry(const struct plan_rules *r, const struct entry *src, const struct entry *dst);
+
+/* Would the quick check (or digest) take their contents for equal? Both regular files. */
+bool plan_same_content(const struct plan_rules *r, const struct entry *src, const struct entry *dst);
+
+/* ITEM_TIME, PERMS, OWNER, GROUP, ACL, XATTR of two entries of one type. */
+uint32_t plan_attribute_flags(const struct plan_rules *r, const struct entry *src, const struct entry *dst);
+
+/* Are the ACLs (acl) or the other attributes (!acl) in the two blobs equal? */
+bool plan_same_attributes(const struct entry *a, const struct entry *b, bool acl);
+
 #endif

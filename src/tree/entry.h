@@ -28,6 +28,8 @@ enum entry_flag {
 	ENTRY_UNREADABLE = 4,   /* could not be fully described (a read error was reported) */
 	ENTRY_LISTED = 8,       /* directory: its own listing follows (wire and pipeline) */
 	ENTRY_HAS_TREE_FP = 16, /* directory: tree_fp is filled */
+	ENTRY_MAPPED = 64,      /* ids and mode already translated for this host */
+	ENTRY_FOLLOW = 32,      /* local scans: a symlink whose target is taken instead (--copy-links) */
 };
 
 struct entry {

@@ -1,0 +1,160 @@
+/*
+ * The destination: the only code that changes files. Takes source listings directory by directory, plans, and applies.
+ * Role      OS (through os/), threads.
+ * Lifetime  dest_new() .. dest_free(), one run. A dest_dir is reference counted; the last reference gives the directory its final
+ *           attributes. All dest_dirs must be gone before dest_finish().
+ * Threads   everything may be called from any worker; one directory is planned by one thread.
+ *
+ * The way of a directory: dest_dir_new() -> (dest_dir_open() -> dest_dir_plan()) -> files arrive -> dest_dir_unref() ... published, finished.
+ *
+ * Invariants
+ *   1. A name in the destination only ever changes by rename(2), link(2) or the creation of something that is whole at once (symlink,
+ *      device, fifo): content is written to a temporary name, or inside a directory that is itself still under a temporary name.
+ *   2. Temporary names are derived from the final name, so that a later run finds what an interrupted one left: ".wherry.<hash>.t" for
+ *      files, ".wherry.<hash>.d" for directories. While a file is being written its temporary file is flock()ed; what is not locked
+ *      is a left-over and may be continued or removed.
+ *   3. A file's time is set after its content: an unfinished file inside a left-over directory never passes the quick check.
+ *   4. With fsync=batch a rename happens only after a syncfs() that came after the last write to the file (dest_commit.c).
+ *   5. Deletions wait for dest_finish(): they need the complete source listing.
+ *   6. A file is in work at most once at a time.
+ */
+#ifndef WHERRY_SYNC_DEST_H
+#define WHERRY_SYNC_DEST_H
+
+#include "os/pool.h"
+#include "sync/plan.h"
+#include "sync/report.h"
+#include "sync/sync_options.h"
+#include "tree/entry.h"
+#include "tree/filter.h"
+#include "tree/scan.h"
+
+#include <stdatomic.h>
+
+struct dest;
+struct dest_dir;
+struct idmap;
+
+/* How a file's content is to be got; handed to want(). */
+struct dest_need {
+	struct plan_item item;
+	uint64_t basis_size; /* size of the file that is at the destination now, 0 = none */
+	bool has_basis;      /* a regular file is there */
+	bool over_directory; /* a directory is in the way; it goes when deletions are allowed */
+};
+
+/* Who supplies contents and subdirectories: the local or the remote source. */
+struct dest_source {
+	void *ctx;
+	/* Content of dir's source entry `index` is wanted: sooner or later dest_file_open() .. dest_file_commit() or dest_file_failed(). The callee
+	 * holds a reference to dir (dest_dir_ref) until then. */
+	void (*want)(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need);
+	/* dir's source entry `index` is a directory to go down into (exists: it is already at the destination). */
+	void (*enter)(void *ctx, struct dest_dir *dir, size_t index, bool exists);
+	/* All of dir has been planned: flush what was collected. */
+	void (*planned)(void *ctx, struct dest_dir *dir);
+};
+
+struct dest_params {
+	const struct sync_options *opts;
+	struct report *report;
+	struct pool *pool;
+	const struct filter *filter;
+	struct filter_dir *filter_root; /* receiver-side context of the root; borrowed */
+	struct idmap *ids;
+	struct index_cache *index; /* digest cache for --checksum, or NULL */
+	struct dest_source source;
+	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
+	bool want_items; /* events for every change are wanted */
+	bool sent;       /* items are shown as '<' (we push to a remote) */
+};
+
+struct dest *dest_new(const struct dest_params *p, struct err *e); /* NULL with *e */
+void dest_free(struct dest *d);
+
+/* How the receiving side scans (the same options as the plan compares). */
+const struct scan_options *dest_scan_options(const struct dest *d);
+const struct plan_rules *dest_rules(const struct dest *d);
+
+/* Stop everything soon: first fault wins. */
+void dest_fail(struct dest *d, const struct err *e);
+bool dest_stopped(const struct dest *d);
+const _Atomic bool *dest_stop_flag(const struct dest *d);
+
+/* A directory: `path` relative to the root; parent may be NULL (root, or parent not in work). `self`: its wanted attributes (copied), NULL = leave
+ * them alone. Takes no file descriptor yet. */
+struct dest_dir *dest_dir_new(
+	struct dest *d, struct dest_dir *parent, const char *path, const struct entry *self);
+struct dest_dir *dest_dir_ref(struct dest_dir *dir);
+void dest_dir_unref(struct dest_dir *dir);
+
+/* The root was made for this run: say so among the changes. */
+void dest_dir_mark_created(struct dest_dir *dir);
+
+/* Open it, or create it (under a temporary name). Faults are reported; false = nothing can be done in it. */
+bool dest_dir_open(struct dest_dir *dir);
+
+/* Compare with the source's listing (taken over) and act: everything but contents at once, contents through source->want(). */
+void dest_dir_plan(struct dest_dir *dir, struct dirlist *src);
+
+struct dest *dest_dir_dest(const struct dest_dir *dir);
+const char *dest_dir_path(const struct dest_dir *dir);
+const struct dirlist *dest_dir_source(const struct dest_dir *dir);
+int dest_dir_fd(const struct dest_dir *dir);
+void *dest_dir_user(const struct dest_dir *dir); /* for the source's own use */
+void dest_dir_set_user(struct dest_dir *dir, void *user);
+
+/* --- contents ------------------------------------------------------------------------------------------------------------ */
+
+enum { DEST_TEMP_BYTES = 32 };
+
+struct dest_file {
+	struct dest_dir *dir;
+	size_t index;
+	struct dest_need need;
+	int fd; /* write here */
+	bool in_place; /* fd already holds old bytes: the file itself (--inplace) or an unfinished one from a former run */
+	bool direct;   /* fd is the final name inside an unpublished directory */
+	uint32_t mode; /* permission bits it was created with */
+	char temp[DEST_TEMP_BYTES];
+};
+
+/* Begin to write. in_place is filled when a basis is continued in place. 0; -1 = reported (*e too), call dest_file_failed(). */
+int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, const struct dest_need *need,
+	bool continue_partial, struct err *e);
+
+/* All bytes are there and verified: attributes, durability, rename, event. Closes, and drops the file's count in its directory. 0, or -1 after reporting. */
+int dest_file_commit(struct dest_file *f);
+
+/* The source's file was described anew while it was read: take its size and times. */
+void dest_file_update_entry(struct dest_dir *dir, size_t index, const struct entry *en);
+
+/* Report errno of an operation on the file; a full disk stops the run. */
+void dest_file_errno(struct dest_file *f, const char *what);
+
+/* Give up; keep = leave the unfinished file for a later run to continue. The fault must have been reported. */
+void dest_file_abort(struct dest_file *f, bool keep);
+
+/* The content will not come (source unreadable, vanished): reported by the caller; releases dest_dir's count. */
+void dest_file_failed(struct dest_dir *dir, size_t index);
+
+/* Open the file that is at the destination now, for reading as a basis. fd or -1 with errno. */
+int dest_open_basis(struct dest_dir *dir, size_t index);
+
+/* Is there an unfinished file of a former run for this entry? Its fd, opened for reading and writing and locked, or -1. */
+int dest_open_partial(struct dest_dir *dir, size_t index);
+
+/* --- the end --------------------------------------------------------------------------------------------------------------- */
+
+/* After all directories: wait for renames, make hard links, delete (only when source_complete and options allow), set directory times. 0, or -1 with
+ * *e: ERR_MAX_DELETE, ERR_EMPTY, or what dest_fail() was told. */
+int dest_finish(struct dest *d, bool source_complete, struct err *e);
+
+/* Tell whether the source has anything at all: an empty one does not empty the destination. */
+void dest_set_source_empty(struct dest *d, bool empty);
+
+void dest_counts(struct dest *d, struct sync_counts *out);
+/* Bytes that came over the line, and bytes taken from a basis. */
+void dest_count_content(struct dest *d, uint64_t literal, uint64_t matched);
+
+#endif

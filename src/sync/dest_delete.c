@@ -1,0 +1,316 @@
+/*
+ * Deletions, earned: they are only noted while directories are compared, and carried out here, at the end, when the whole source is known.
+ *   1. A source that could not be read completely deletes nothing (unless --ignore-errors).
+ *   2. An empty source does not empty a destination that has something (unless --force-empty).
+ *   3. All that would go is counted first, entry by entry; past --max-delete nothing goes.
+ *   4. What a filter rule protects stays, and so do the directories above it.
+ */
+#include "sync/dest_internal.h"
+
+#include "os/beneath.h"
+#include "os/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void dest_doom(struct dest_dir *dir, const struct entry *en)
+{
+	struct dest *d = dir->d;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->doomed_count == d->doomed_cap) {
+		d->doomed_cap = d->doomed_cap ? d->doomed_cap * 2 : 64;
+		d->doomed = xreallocarray(d->doomed, d->doomed_cap, sizeof(*d->doomed));
+	}
+	d->doomed[d->doomed_count++] = (struct doomed){
+		.filter = dir->filter ? filter_ref(dir->filter) : NULL,
+		.dir = xstrdup(dir->path),
+		.name = xstrdup(en->name),
+		.mode = en->mode,
+		.size = en->size,
+		.mtime = en->mtime,
+	};
+	pthread_mutex_unlock(&d->lock);
+	atomic_store(&dir->late, true);
+}
+
+void dest_late_dir(struct dest_dir *dir)
+{
+	struct dest *d = dir->d;
+	bool times = dir->has_self && d->rules.times && d->rules.dir_times;
+	uint32_t mode = 0;
+
+	if (!d->root && dir->has_self && d->opts->perms)
+		mode = dir->self.mode;
+	else if (dir->loosened)
+		mode = dir->had_mode;
+	if (mode)
+		fchmod(dir->fd, (mode | 0700) & 07777); /* still to be worked in */
+	pthread_mutex_lock(&d->lock);
+	if (d->late_dir_count == d->late_dir_cap) {
+		d->late_dir_cap = d->late_dir_cap ? d->late_dir_cap * 2 : 64;
+		d->late_dirs = xreallocarray(d->late_dirs, d->late_dir_cap, sizeof(*d->late_dirs));
+	}
+	d->late_dirs[d->late_dir_count++] = (struct late_dir){
+		.path = xstrdup(dir->path),
+		.mode = mode,
+		.mtime = dir->self.mtime,
+		.set_time = times,
+	};
+	pthread_mutex_unlock(&d->lock);
+}
+
+void dest_swap_later(
+	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item)
+{
+	struct dest *d = dir->d;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->swap_count == d->swap_cap) {
+		d->swap_cap = d->swap_cap ? d->swap_cap * 2 : 16;
+		d->swaps = xreallocarray(d->swaps, d->swap_cap, sizeof(*d->swaps));
+	}
+	struct swap *s = &d->swaps[d->swap_count++];
+	*s = (struct swap){.dir = xstrdup(dir->path),
+		.name = xstrdup(src->name),
+		.mode = src->mode,
+		.size = src->size,
+		.item = *item};
+	memcpy(s->temp, temp, sizeof(s->temp));
+	pthread_mutex_unlock(&d->lock);
+	atomic_store(&dir->late, true);
+}
+
+/* One planned deletion, in the order in which it is carried out (a directory after what is in it). */
+struct removal {
+	char *path;
+	uint32_t mode;
+};
+struct removals {
+	struct removal *v;
+	size_t count, cap;
+};
+
+static void removals_add(struct removals *r, char *path, uint32_t mode)
+{
+	if (r->count == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 64;
+		r->v = xreallocarray(r->v, r->cap, sizeof(*r->v));
+	}
+	r->v[r->count++] = (struct removal){path, mode};
+}
+
+static void removals_release(struct removals *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		free(r->v[i].path);
+	free(r->v);
+}
+
+enum { DELETE_DEPTH_MAX = 4096 };
+
+/* Everything below `path` that may go, deepest first; true when the directory itself may go too. */
+static bool collect(struct dest *d, const char *path, struct filter_dir *parent, const char *name,
+	struct removals *out, unsigned depth)
+{
+	struct dirlist list = {0};
+	struct filter_dir *filter = NULL;
+	struct err e = {0};
+	bool all = false;
+	int fd = depth < DELETE_DEPTH_MAX ? beneath_open(d->p.root_fd, path, O_RDONLY | O_DIRECTORY, 0) : -1;
+
+	if (fd < 0) {
+		err_sys(&e, ERR_PARTIAL, "open directory to delete it");
+		dest_entry_fault(d, path, "", &e);
+		return false;
+	}
+	if (parent && !(filter = filter_enter(parent, name, fd, &e))) {
+		dest_entry_fault(d, path, "", &e);
+		close(fd);
+		return false;
+	}
+	struct scan_options scan = d->scan;
+	scan.xattrs = scan.acls = scan.digests = false;
+	if (scan_dir(&scan, fd, path, filter, &list, &e) != 0)
+		dest_entry_fault(d, path, "", &e);
+	else
+		all = !list.incomplete;
+	close(fd);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct entry *en = &list.entries[i];
+		char *below = path_join(path, en->name);
+		bool keep =
+			(en->flags & ENTRY_PROTECTED) ||
+			(S_ISDIR(en->mode) && (!scan_may_enter(&d->scan, en) ||
+						      !collect(d, below, filter, en->name, out, depth + 1)));
+		if (keep) {
+			all = false;
+			free(below);
+		} else {
+			removals_add(out, below, en->mode);
+		}
+	}
+	filter_unref(filter);
+	dirlist_release(&list);
+	return all;
+}
+
+static int compare_doomed(const void *a, const void *b)
+{
+	const struct doomed *x = a;
+	const struct doomed *y = b;
+	int c = strcmp(x->dir, y->dir);
+
+	return c ? c : strcmp(x->name, y->name);
+}
+
+static void collect_all(struct dest *d, struct removals *out)
+{
+	qsort(d->doomed, d->doomed_count, sizeof(*d->doomed), compare_doomed);
+	for (size_t i = 0; i < d->doomed_count; i++) {
+		struct doomed *x = &d->doomed[i];
+		if (x->gone)
+			continue;
+		char *path = path_join(x->dir, x->name);
+		if (S_ISDIR(x->mode) && !collect(d, path, x->filter, x->name, out, 0))
+			free(path);
+		else
+			removals_add(out, path, x->mode);
+	}
+}
+
+static void remove_fault(struct dest *d, const char *path)
+{
+	struct err e;
+
+	err_sys(&e, ERR_PARTIAL, "delete");
+	report_entry_error(d->p.report, path, &e);
+}
+
+/* Left-overs of interrupted runs are not listed; they do not keep a directory alive. */
+static int remove_litter(struct dest *d, int dir_fd, const char *name)
+{
+	struct dirlist list = {0};
+	struct err e = {0};
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	struct scan_options scan = d->scan;
+	scan.xattrs = scan.acls = scan.digests = false;
+	int r = scan_dir(&scan, fd, "", NULL, &list, &e);
+	for (size_t i = 0; r == 0 && i < list.stale_count; i++)
+		if (dest_is_orphan(fd, list.stale[i]))
+			r = beneath_remove_tree(fd, list.stale[i], NULL);
+	dirlist_release(&list);
+	close(fd);
+	return r;
+}
+
+static bool remove_one(struct dest *d, const struct removal *x)
+{
+	const char *name;
+	int dir_fd = beneath_parent(d->p.root_fd, x->path, &name);
+	int r = dir_fd < 0 ? -1 : fault_point("delete");
+
+	if (r == 0 && d->opts->backup && !S_ISDIR(x->mode)) {
+		char *dir_path = xmemdupz(x->path, (size_t)(name > x->path ? name - x->path - 1 : 0));
+		struct dest_dir dir = {.d = d, .fd = dir_fd, .path = dir_path};
+		r = dest_backup(&dir, name, x->mode, true);
+		free(dir_path);
+	} else if (r == 0) {
+		r = unlinkat(dir_fd, name, S_ISDIR(x->mode) ? AT_REMOVEDIR : 0);
+		if (r != 0 && errno == ENOENT)
+			r = 0;
+		if (r != 0 && S_ISDIR(x->mode) && errno == ENOTEMPTY && remove_litter(d, dir_fd, name) == 0)
+			r = unlinkat(dir_fd, name, AT_REMOVEDIR);
+		if (r != 0)
+			remove_fault(d, x->path);
+	} else {
+		remove_fault(d, x->path);
+	}
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return r == 0;
+}
+
+/* A file takes the place of a directory: exchanged at once, then the old tree goes. */
+static void carry_out_swap(struct dest *d, const struct swap *s, bool allowed)
+{
+	int dir = beneath_open(d->p.root_fd, s->dir, O_RDONLY | O_DIRECTORY, 0);
+	struct err e;
+
+	if (dir < 0)
+		return;
+	if (!allowed) {
+		unlinkat(dir, s->temp, 0);
+	} else if (fault_point("exchange") != 0 ||
+		   renameat2(dir, s->temp, dir, s->name, RENAME_EXCHANGE) != 0) {
+		err_sys(&e, ERR_PARTIAL, "replace directory");
+		dest_entry_fault(d, s->dir, s->name, &e);
+		unlinkat(dir, s->temp, 0);
+	} else if (beneath_remove_tree(dir, s->temp, NULL) != 0) {
+		err_sys(&e, ERR_PARTIAL, "remove the replaced directory");
+		dest_entry_fault(d, s->dir, s->name, &e);
+	} else {
+		atomic_fetch_add(&d->counts.created, 1);
+		dest_item(d, EVENT_ITEM, s->dir, s->name, s->item.iflags, s->mode, s->size, NULL);
+	}
+	close(dir);
+}
+
+static void carry_out_swaps(struct dest *d, bool allowed)
+{
+	for (size_t i = 0; i < d->swap_count; i++) {
+		carry_out_swap(d, &d->swaps[i], allowed && !dest_stopped(d));
+		free(d->swaps[i].dir);
+		free(d->swaps[i].name);
+	}
+	free(d->swaps);
+	d->swaps = NULL;
+	d->swap_count = 0;
+}
+
+static int refuse(struct dest *d, const struct removals *r, bool source_complete, struct err *e)
+{
+	const struct sync_options *o = d->opts;
+
+	if (!source_complete && !o->ignore_errors) {
+		report_note(d->p.report, "the source could not be read completely: nothing was deleted");
+		return 1;
+	}
+	if (!atomic_load(&d->source_has_entries) && !o->force_empty)
+		return err_set(e, ERR_EMPTY,
+			"the source is empty: refusing to delete all %zu entries of the destination; "
+			"--force-empty does it",
+			r->count);
+	if (o->max_delete >= 0 && r->count > (uint64_t)o->max_delete)
+		return err_set(e, ERR_MAX_DELETE,
+			"%zu deletions would pass --max-delete=%lld: nothing was deleted", r->count,
+			(long long)o->max_delete);
+	return 0;
+}
+
+int dest_delete(struct dest *d, bool source_complete, struct err *e)
+{
+	struct removals r = {0};
+	int verdict = 0;
+
+	if (d->p.root_fd >= 0)
+		collect_all(d, &r);
+	if (r.count || (d->swap_count && !d->opts->force))
+		verdict = refuse(d, &r, source_complete, e);
+	for (size_t i = 0; verdict == 0 && i < r.count && !dest_stopped(d); i++) {
+		if (!d->opts->dry_run && !remove_one(d, &r.v[i]))
+			continue;
+		atomic_fetch_add(&d->counts.deleted, 1);
+		dest_item(d, EVENT_DELETE, "", r.v[i].path, 0, r.v[i].mode, 0, NULL);
+	}
+	carry_out_swaps(d, verdict == 0);
+	removals_release(&r);
+	return verdict < 0 ? -1 : 0;
+}

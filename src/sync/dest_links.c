@@ -1,0 +1,134 @@
+/*
+ * Hard links. The first member of a group that is planned is its leader and is treated as any file; the others are followers and are
+ * linked when every content has arrived. A follower that already shares the leader's inode, and whose leader keeps that inode, is done.
+ */
+#include "sync/dest_internal.h"
+
+#include "os/beneath.h"
+#include "os/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool dest_link_later(
+	struct dest_dir *dir, const struct entry *src, const struct entry *dst, const struct plan_item *item)
+{
+	struct dest *d = dir->d;
+	bool leader;
+
+	pthread_mutex_lock(&d->lock);
+	uint64_t *slot = u64map_put(&d->groups, src->link_group, &leader);
+	if (leader) {
+		struct link_group *g = xcalloc(1, sizeof(*g));
+		g->leader = path_join(dir->path, src->name);
+		if (dst && (item->action == PLAN_NONE || item->action == PLAN_META)) {
+			g->dev = dst->dev;
+			g->ino = dst->ino;
+		}
+		*slot = (uint64_t)(uintptr_t)g;
+	} else {
+		struct link_group *g = (struct link_group *)(uintptr_t)*slot;
+		bool linked = dst && g->ino && dst->ino == g->ino && dst->dev == g->dev;
+		if (!linked) {
+			if (d->link_count == d->link_cap) {
+				d->link_cap = d->link_cap ? d->link_cap * 2 : 64;
+				d->links = xreallocarray(d->links, d->link_cap, sizeof(*d->links));
+			}
+			d->links[d->link_count++] = (struct late_link){
+				.path = path_join(dir->path, src->name),
+				.group = src->link_group,
+				.mode = src->mode,
+				.dev = dst ? dst->dev : 0,
+				.ino = dst ? dst->ino : 0,
+				.item = *item,
+			};
+			if (dst && S_ISDIR(dst->mode))
+				d->links[d->link_count - 1].item.replaces = true;
+			atomic_store(&dir->late, true);
+		}
+	}
+	pthread_mutex_unlock(&d->lock);
+	return !leader;
+}
+
+static int link_fault(struct dest *d, const char *path, const char *what)
+{
+	struct err e;
+
+	err_sys(&e, errno == ENOSPC || errno == EDQUOT ? ERR_IO : ERR_PARTIAL, "%s", what);
+	report_entry_error(d->p.report, path, &e);
+	if (e.code == ERR_NO_SPACE)
+		dest_fail(d, &e);
+	return -1;
+}
+
+static int replace_with_link(struct dest *d, const struct late_link *l, int leader_dir,
+	const char *leader_name, int dir, const char *name)
+{
+	char temp[DEST_TEMP_BYTES];
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+		beneath_remove_tree(dir, name, NULL) != 0)
+		return link_fault(d, l->path, "remove the directory in the way");
+	dest_temp_name(temp, name, 't');
+	if (fault_point("link") != 0)
+		return link_fault(d, l->path, "make hard link");
+	int r = linkat(leader_dir, leader_name, dir, temp, 0);
+	if (r != 0 && errno == EEXIST && unlinkat(dir, temp, 0) == 0)
+		r = linkat(leader_dir, leader_name, dir, temp, 0);
+	if (r != 0)
+		return link_fault(d, l->path, "make hard link");
+	if (fault_point("rename") != 0 || renameat(dir, temp, dir, name) != 0) {
+		link_fault(d, l->path, "rename into place");
+		unlinkat(dir, temp, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static bool make_link(struct dest *d, const struct late_link *l, const struct link_group *g)
+{
+	const char *leader_name;
+	const char *name;
+	struct stat lead;
+	struct stat now;
+	int done = -1;
+	int leader_dir = beneath_parent(d->p.root_fd, g->leader, &leader_name);
+	int dir = beneath_parent(d->p.root_fd, l->path, &name);
+
+	if (leader_dir < 0 || dir < 0)
+		link_fault(d, l->path, "open directory");
+	else if (fstatat(leader_dir, leader_name, &lead, AT_SYMLINK_NOFOLLOW) != 0)
+		link_fault(d, l->path, "the file it is a hard link to did not arrive");
+	else if (fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == lead.st_ino &&
+		 now.st_dev == lead.st_dev)
+		done = 0;
+	else
+		done = replace_with_link(d, l, leader_dir, leader_name, dir, name) == 0 ? 1 : -1;
+	if (leader_dir >= 0)
+		close(leader_dir);
+	if (dir >= 0)
+		close(dir);
+	return done == 1;
+}
+
+void dest_make_links(struct dest *d)
+{
+	for (size_t i = 0; i < d->link_count && !dest_stopped(d); i++) {
+		const struct late_link *l = &d->links[i];
+		uint64_t value = 0;
+		u64map_get(&d->groups, l->group, &value);
+		const struct link_group *g = (const struct link_group *)(uintptr_t)value;
+		if (!d->opts->dry_run && !make_link(d, l, g))
+			continue;
+		bool is_new = l->item.iflags & ITEM_IS_NEW;
+		uint32_t iflags = ITEM_HLINK | ITEM_LOCAL_CHANGE | (is_new ? ITEM_IS_NEW : 0);
+		atomic_fetch_add(&d->counts.linked, 1);
+		dest_item(d, EVENT_ITEM, "", l->path, iflags, l->mode, 0, g->leader);
+	}
+}

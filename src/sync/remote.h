@@ -1,0 +1,20 @@
+/*
+ * A run in which at least one end is on another host: connects to it and drives the session.
+ * Role      network.
+ */
+#ifndef WHERRY_SYNC_REMOTE_H
+#define WHERRY_SYNC_REMOTE_H
+
+#include "sync/endpoint.h"
+#include "sync/report.h"
+#include "sync/sync_options.h"
+
+struct remote_traffic {
+	uint64_t in, out; /* bytes on the wire, seen from here */
+};
+
+/* Run it to the end. *counts and *traffic are filled as far as known. 0, or -1 with *e. */
+int remote_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
+	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e);
+
+#endif
