@@ -67,6 +67,7 @@ def need_tool(name):
 
 
 ITEM = re.compile(rb"^([<>ch.*][fdLDS][.+?cstTpoguaxbnf ]{9}) (.*)$", re.S)
+MOVE = re.compile(rb"^mv {10}(.*) -> (.*)$", re.S)
 DELETING = re.compile(rb"^\*(\w+) +(.*)$", re.S)
 
 
@@ -89,8 +90,8 @@ class Result:
 
     @property
     def items(self):
-        """The itemized lines as a list of (letters, name): ("*deleting", path) for deletions; names as bytes, without
-        the arrow part of links."""
+        """The itemized lines as a list of (letters, name): ("*deleting", path) for deletions, ("mv OLD", new) for
+        moves; names as bytes, without the arrow part of links."""
         found = []
         for line in self.out.split(b"\n"):
             m = ITEM.match(line)
@@ -102,6 +103,9 @@ class Result:
                     name = name.split(b" => ")[0]
                 found.append((letters, unescape(name)))
                 continue
+            m = MOVE.match(line)
+            if m:
+                found.append(("mv " + os.fsdecode(unescape(m[1])), unescape(m[2])))
             m = DELETING.match(line)
             if m:
                 found.append(("*" + m[1].decode(), unescape(m[2])))

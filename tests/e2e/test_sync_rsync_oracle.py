@@ -4,10 +4,11 @@ Stock rsync as the oracle for everything it shares with wherry: on the same two 
 
 rsync compares whole seconds unless told --modify-window=-1; wherry compares nanoseconds by default.
 Not drawn here, because rsync's own answer is no standard: ACLs whose mask and group class differ (rsync never settles),
-renames (wherry tells one move where rsync tells a deletion and a new entry).
+renames (wherry tells one move where rsync tells a deletion and a new entry), which name of a hard-link group leads.
 """
 
 import os
+import re
 import subprocess
 import time
 
@@ -31,7 +32,8 @@ OPTION_SETS = [
     ("--include=*/", "--include=*.txt", "--exclude=*"), ("--filter=- /a", "--filter=P b", "--delete"),
     ("--exclude=/lib/", "--delete"), ("--prune-empty-dirs", "--exclude=*.txt"), ("--modify-window=2",),
     ("--chmod=D755,F644",), ("--chmod=go-w,a+r",), ("--delete", "--checksum", "--no-times"), ("--copy-links",),
-    ("--safe-links",), ("--one-file-system",), ("--delete", "--max-size=1000"), ("--backup", "--delete"),
+    ("--safe-links",), ("--one-file-system",), ("--delete", "--max-size=1000"), ("--backup", "--omit-dir-times"),
+    ("--backup", "--delete", "--omit-dir-times"),
     ("--inplace",), ("--whole-file",), ("--no-hard-links",),
 ]
 
@@ -71,7 +73,7 @@ def same_result(wherry, mode, room, opts):
 @everywhere
 @pytest.mark.parametrize("opts", OPTION_SETS, ids=" ".join)
 @settings(max_examples=max(3, settings().max_examples // 6))
-@given(nodes=trees.tree(max_entries=16, kinds=KINDS, odd=False), ops=trees.edits(kinds=EDITS))
+@given(nodes=trees.tree(max_entries=16, kinds=KINDS, odd=False, acls=False), ops=trees.edits(kinds=EDITS))
 def test_same_lines_and_same_result(wherry, base, mode, opts, nodes, ops):
     with Room(base) as room:
         trees.build(room.src, nodes)
@@ -84,7 +86,7 @@ def test_same_lines_and_same_result(wherry, base, mode, opts, nodes, ops):
 
 
 @everywhere
-@given(old=trees.tree(max_entries=12, kinds=KINDS, odd=False), new=trees.tree(max_entries=12, kinds=KINDS, odd=False))
+@given(old=trees.tree(max_entries=12, kinds=KINDS, odd=False, acls=False), new=trees.tree(max_entries=12, kinds=KINDS, odd=False, acls=False))
 @settings(max_examples=8)
 def test_unrelated_trees(wherry, base, mode, old, new):
     with Room(base) as room:
@@ -96,12 +98,18 @@ def test_unrelated_trees(wherry, base, mode, old, new):
         same_result(wherry, mode, room, ("--delete",))
 
 
+def leaders_aside(result):
+    """The lines, with followers of hard-link groups told as the leader is."""
+    return {(re.sub("^h", "<" if b":" in os.fsencode(result.argv[-1]) else ">", letters), name)
+            for letters, name in result.items}
+
+
 @everywhere
 def test_new_destination(wherry, s, mode):
     s.sample(special=False)
     r = rsync(s.src + "/", s.dst, "-n", rsh=wherry.rsh, mode=mode)
     w = wherry.copy(mode, s.src + "/", s.dst, "-n", "-i")
-    assert set(r.items) == set(w.items)
+    assert leaders_aside(r) == leaders_aside(w)
     assert not os.path.exists(s.dst)
 
 

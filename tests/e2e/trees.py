@@ -300,7 +300,7 @@ def _holes(draw, size):
 
 
 @st.composite
-def _node(draw, path, kind, earlier, attrs):
+def _node(draw, path, kind, earlier, attrs, acls):
     mode = draw(st.sampled_from([0o644, 0o600, 0o755, 0o444, 0o000, 0o777, 0o4755, 0o2711, 0o1777]))
     if kind == "dir":
         mode = draw(st.sampled_from([0o755, 0o700, 0o750, 0o2775, 0o1777, 0o500]))
@@ -324,12 +324,12 @@ def _node(draw, path, kind, earlier, attrs):
         who = {"uid": os.geteuid(), "gid": os.getegid()}
     extra = {}
     if attrs:
-        extra = {"xattrs": draw(_xattrs(kind)), "acl": draw(_acls(kind, mode))}
+        extra = {"xattrs": draw(_xattrs(kind)), "acl": draw(_acls(kind, mode)) if acls else ()}
     return Node(path, kind, data, mode, draw(times()), holes=holes, **who, **extra)
 
 
 @st.composite
-def tree(draw, max_entries=24, odd=True, attrs=True, kinds=None):
+def tree(draw, max_entries=24, odd=True, attrs=True, acls=True, kinds=None):
     """A random tree as a list of nodes."""
     if kinds is None:
         kinds = ["file"] * 5 + ["dir"] * 3 + ["symlink", "hardlink", "fifo", "socket"]
@@ -344,7 +344,7 @@ def tree(draw, max_entries=24, odd=True, attrs=True, kinds=None):
         if path in seen or len(path) > 3000 or (kind == "hardlink" and not linkable):
             continue
         seen.add(path)
-        out.append(draw(_node(path, kind, linkable, attrs)))
+        out.append(draw(_node(path, kind, linkable, attrs, acls)))
         if kind == "dir":
             dirs.append(path)
         elif kind == "file" or kind == "symlink":
