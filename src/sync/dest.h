@@ -69,6 +69,7 @@ struct dest_params {
 	struct idmap *ids;
 	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
+	int source_fd; /* the source when it is on this host (it may be inside the destination), else -1 */
 	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
 	bool root_created;   /* it was made for this run, or would be */
 	bool want_items; /* events for every change are wanted */

@@ -76,6 +76,10 @@ struct dest {
 	bool strict;  /* fsync every file and directory */
 	uint32_t umask, euid, egid;
 	int backup_fd, temp_fd;
+	struct guard {
+		uint64_t dev, ino;
+	} *guards; /* directories that are never deleted: the source, backups, references inside the destination */
+	size_t guard_count;
 	int *basis_dirs; /* fds of --link-dest, --copy-dest, --compare-dest */
 	size_t basis_dir_count;
 	_Atomic bool stop;
@@ -109,6 +113,7 @@ struct dest_dir {
 	struct entry self;
 	bool has_self;
 	bool announced; /* its creation was told already */
+	bool bare; /* its contents are not wanted */
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
 	bool fresh;     /* created empty by us and not published: files may be made under their own names */
@@ -174,6 +179,7 @@ bool dest_from_reference(struct dest_dir *dir, size_t index, struct dest_need *n
 void dest_swap_later(
 	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item);
 void dest_doom(struct dest_dir *dir, const struct entry *en);
+bool dest_is_guarded(const struct dest *d, const struct entry *en);
 int dest_delete(struct dest *d, bool source_complete, struct err *e);
 void dest_late_dir(struct dest_dir *dir);
 int dest_remove(struct dest *d, const char *dir_path, int dir_fd, const char *name, uint32_t mode);

@@ -76,7 +76,7 @@ static void run_finish(void *arg)
 
 	recv_resolve(r);
 	pthread_mutex_lock(&r->lock);
-	bool over = r->live == 0 && !r->held_dir_count && !r->held_file_count;
+	bool over = r->alive == 0 && !r->held_dir_count && !r->held_file_count;
 	r->finishing = false;
 	bool end = over && !r->ended;
 	r->ended |= over;
@@ -90,7 +90,8 @@ static void run_finish(void *arg)
 void recv_maybe_finish(struct receiver *r)
 {
 	pthread_mutex_lock(&r->lock);
-	bool go = r->list_end && r->live == 0 && !r->finishing && !r->ended && !session_stopped(r->s);
+	bool held = r->held_dir_count || r->held_file_count;
+	bool go = r->list_end && r->live == 0 && (held || r->alive == 0) && !r->finishing && !r->ended && !session_stopped(r->s);
 	if (go)
 		r->finishing = true;
 	pthread_mutex_unlock(&r->lock);
@@ -358,6 +359,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 		.ids = r->ids,
 		.index = index,
 		.source = *recv_callbacks(),
+		.source_fd = -1,
 		.root_fd = root->fd,
 		.root_created = root->created,
 		.want_items = r->p->want_items,

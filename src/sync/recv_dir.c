@@ -18,6 +18,9 @@ struct recv_dir *recv_dir_ref(struct recv_dir *rd)
 
 void recv_dir_unref(struct recv_dir *rd)
 {
+	struct receiver *r = rd ? rd->r : NULL;
+	bool freed = false;
+
 	while (rd && atomic_fetch_sub(&rd->refs, 1) == 1) {
 		struct recv_dir *parent = rd->parent;
 		if (rd->dst)
@@ -30,8 +33,14 @@ void recv_dir_unref(struct recv_dir *rd)
 		free(rd->kids);
 		free(rd->want);
 		free(rd);
+		pthread_mutex_lock(&r->lock);
+		r->alive--;
+		pthread_mutex_unlock(&r->lock);
+		freed = true;
 		rd = parent;
 	}
+	if (freed)
+		recv_maybe_finish(r);
 }
 
 struct recv_dir *recv_find_dir(struct receiver *r, uint64_t id)
@@ -352,6 +361,7 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	rd->id = m->id;
 	rd->failed = m->flags & DIR_FAILED;
 	pthread_mutex_lock(&r->lock);
+	r->alive++;
 	int bad = find_parent(r, rd, m, e);
 	if (bad == 0 && !path_fits(rd, path))
 		bad = err_set(e, ERR_PROTOCOL, "DIR with a path that is not below its parent's");

@@ -115,6 +115,7 @@ struct receiver {
 	struct u64map dirs;  /* id -> struct recv_dir */
 	struct u64map files; /* key -> struct recv_file */
 	size_t live;	     /* directories that are not over or parked */
+	size_t alive;	     /* directories in memory: with the last one, its dest_dir is finished */
 	size_t queued_bytes; /* contents waiting for workers */
 	bool list_end;
 	bool source_errors;

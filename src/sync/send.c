@@ -61,6 +61,8 @@ static void fill_rules(struct sender *x)
 		.acls = o->acls,
 		.checksum = o->checksum,
 		.size_only = o->size_only,
+		.max_size = o->max_size,
+		.min_size = o->min_size,
 	};
 }
 

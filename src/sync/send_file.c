@@ -5,7 +5,6 @@
 #include "sync/send_internal.h"
 
 #include "os/copy.h"
-#include "os/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -410,24 +409,14 @@ void send_unless(struct sender *x, struct sent_dir *d, uint64_t index, const uin
 /* --remove-source-files: what arrived whole, and is still what was sent, goes. */
 void send_remove_sources(struct sender *x, struct sent_dir *d, const uint64_t *indexes, size_t count)
 {
-	struct source_dir *dir = source_dir_open_path(x->source, d->path);
-
-	for (size_t i = 0; dir && i < count; i++) {
-		if (indexes[i] >= d->list.count)
+	for (size_t i = 0; i < count; i++) {
+		if (indexes[i] >= d->list.count || S_ISDIR(d->list.entries[indexes[i]].mode))
 			continue;
 		const struct entry *en = &d->list.entries[indexes[i]];
-		struct stat st;
-		if (fstatat(dir->fd, en->name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode))
-			continue;
-		bool same = st.st_ino == en->ino && st.st_mtim.tv_sec == en->mtime.sec &&
-			(uint32_t)st.st_mtim.tv_nsec == en->mtime.nsec && (S_ISLNK(st.st_mode) || (uint64_t)st.st_size == en->size);
-		if (!same) {
-			struct err e;
-			err_set(&e, ERR_VANISHED, "changed after it was sent; not removed");
-			send_fault(x, d->path, en->name, &e);
-		} else if (fault_point("remove source") != 0 || unlinkat(dir->fd, en->name, 0) != 0) {
-			gone(x, d, en, "remove source");
-		}
+		char *path = path_join(d->path, en->name);
+		struct err e = {0};
+		if (source_remove(x->source, path, en, &e) != 0)
+			report_entry_error(x->s->report, path, &e);
+		free(path);
 	}
-	source_dir_unref(dir);
 }

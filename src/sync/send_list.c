@@ -178,7 +178,7 @@ static void send_eagerly(struct sender *x, struct sent_dir *d, struct source_dir
 
 	for (size_t i = 0; i < d->list.count; i++) {
 		const struct entry *en = &d->list.entries[i];
-		if (!S_ISREG(en->mode) || en->link_group)
+		if (!S_ISREG(en->mode) || en->link_group || plan_skips_size(&x->rules, en))
 			continue;
 		if (!indexes)
 			indexes = xreallocarray(NULL, d->list.count, sizeof(*indexes));

@@ -194,6 +194,7 @@ static int serve_source(struct served *v, struct err *e)
 		source_set_reporter(source, source_fault, s->report);
 		if (v->o.checksum)
 			source_set_index(source, index = setup_index(s->report));
+		chan_limit_rate(v->chan, v->o.bwlimit);
 		s->pool = pool_new(setup_threads(&v->o));
 		r = send_run(s, source, &counts, &result, e);
 		pool_free(s->pool);

@@ -45,6 +45,7 @@ struct source_dir {
 	struct source_dir *parent;
 	_Atomic int refs;
 	int fd;
+	uint64_t dev, ino; /* only while symlinks are followed */
 	char *path;
 	struct filter_dir *filter;
 };
@@ -60,6 +61,9 @@ int source_list(struct source *s, struct source_dir *dir, struct dirlist *out);
 
 /* Open a file of dir for reading; -1 with errno. */
 int source_open_file(struct source_dir *dir, const struct entry *en);
+
+/* --remove-source-files: unlink the entry at `path` if it is still the one described. 0; -1 with *e (ERR_VANISHED when it changed). */
+int source_remove(struct source *s, const char *path, const struct entry *en, struct err *e);
 
 /* Was everything readable so far? */
 bool source_complete(const struct source *s);
