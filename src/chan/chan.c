@@ -206,7 +206,8 @@ static ssize_t write_some(struct chan *c, const struct iovec *v, int from, int n
 	ssize_t put = c->ops->writev(c, part, clip(v, from, n, allowed, part), e);
 	if (put > 0) {
 		atomic_fetch_add_explicit(&c->bytes_out, (uint64_t)put, memory_order_relaxed);
-		c->tokens -= c->rate ? (double)put : 0;
+		if (c->rate)
+			c->tokens -= (double)put;
 	}
 	return put;
 }

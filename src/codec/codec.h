@@ -20,8 +20,9 @@ struct codec_dec;
 struct codec_enc *codec_enc_new(void);
 void codec_enc_free(struct codec_enc *c);
 
-/* Compress n bytes as one block appended to out. Level 0 = the codec's default (zstd 1). False, and nothing
- * appended, when it would not save at least 1/32: send it raw. */
+/* Compress n bytes as one block appended to out. Level 0 = the codec's default (zstd 1); a level out of range is
+ * moved into it; lz4 knows only levels below 0 (its acceleration). False, and nothing appended, when it would not
+ * save at least 1/32 or out has no room: send it raw. */
 bool codec_compress(
 	struct codec_enc *c, enum codec_id id, int level, const void *src, size_t n, struct buf *out);
 

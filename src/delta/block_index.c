@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_PROBES = 64, MIN_SLOTS = 16, FILTER_BITS_PER_BLOCK = 32, MIN_FILTER_LOG = 10 };
+enum { MAX_PROBES = 64, MIN_SLOTS = 16, MIN_FILTER_LOG = 5 };
 
 void block_index_init(struct block_index *x, const struct sig *sig)
 {
@@ -80,11 +80,10 @@ static size_t weak_home(const struct block_index *x, uint32_t sum)
 
 static void add_weak(struct block_index *x, uint32_t sum)
 {
-	uint32_t bit = sum >> x->filter_shift;
 	uint32_t key = sum ? sum : 1;
 	size_t at = weak_home(x, key);
 
-	x->filter[bit / 64] |= UINT64_C(1) << (bit % 64);
+	x->filter[sum >> x->filter_shift] |= UINT32_C(1) << (sum & 31) | UINT32_C(1) << (sum >> 5 & 31);
 	for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & x->weak_mask) {
 		if (x->weak[at] == 0)
 			x->weak[at] = key;
@@ -99,10 +98,10 @@ void block_index_build_weak(struct block_index *x)
 
 	if (x->weak)
 		return;
-	while ((UINT64_C(1) << log) < (uint64_t)x->full * FILTER_BITS_PER_BLOCK)
+	while ((UINT64_C(1) << log) < x->full) /* a word for each block */
 		log++;
 	x->filter_shift = 32 - log;
-	x->filter = xcalloc((size_t)1 << (log - 6), sizeof(*x->filter));
+	x->filter = xcalloc((size_t)1 << log, sizeof(*x->filter));
 	x->weak_mask = table_mask(x->full);
 	x->weak = xcalloc(x->weak_mask + 1, sizeof(*x->weak));
 	for (uint32_t i = 0; i < x->full; i++)

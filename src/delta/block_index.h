@@ -18,7 +18,8 @@ struct block_index {
 	uint32_t full;  /* how many blocks have the full length */
 	uint32_t *slot; /* block number + 1 by strong hash, 0 = free */
 	size_t slot_mask;
-	uint64_t *filter; /* bit set: some weak sum begins with these bits */
+	uint32_t *
+		filter; /* words chosen by the upper bits of a sum, in each two bits chosen by the lowest ten */
 	unsigned filter_shift;
 	uint32_t *weak; /* exact weak sums, 0 = free (a sum of 0 is kept as 1) */
 	size_t weak_mask;
@@ -38,9 +39,9 @@ bool block_index_has_weak(const struct block_index *x, uint32_t sum);
 /* Is there a full-length block with this weak sum? */
 static inline bool block_index_may_have(const struct block_index *x, uint32_t sum)
 {
-	uint32_t bit = sum >> x->filter_shift;
+	uint32_t word = x->filter[sum >> x->filter_shift];
 
-	return (x->filter[bit / 64] >> (bit % 64) & 1) && block_index_has_weak(x, sum);
+	return (word >> (sum & 31) & word >> (sum >> 5 & 31) & 1) && block_index_has_weak(x, sum);
 }
 
 #endif

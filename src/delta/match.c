@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "delta/block_index.h"
 #include "delta/ops.h"
+#include "delta/roll.h"
 #include "delta/weak.h"
 
 #include <stdlib.h>
@@ -56,6 +57,7 @@ struct match {
 	size_t skipped;
 	unsigned failed;
 	unsigned patience;
+	unsigned first_patience;
 	bool rolling;
 	bool have_sum;
 	uint32_t sum; /* of the window at pos, not looked up yet */
@@ -71,7 +73,8 @@ struct match *match_new(const struct sig *s, bool aligned_only, uint64_t new_siz
 	m->sig = s;
 	m->block_len = s->block_len;
 	m->aligned_only = aligned_only;
-	m->patience = MIN_PATIENCE;
+	m->first_patience = (size_t)MIN_PATIENCE * s->block_len <= MAX_SKIPPED ? MIN_PATIENCE : 1;
+	m->patience = m->first_patience;
 	m->credit = (int64_t)s->block_len * FIRST_CREDIT_BLOCKS;
 	block_index_init(&m->index, s);
 	weak_init(&m->weak, s->seed, s->block_len);
@@ -209,7 +212,7 @@ static void stop_rolling(struct match *m, int64_t old_shift)
 	m->rolling = false;
 	m->have_sum = false;
 	if (m->shift != old_shift)
-		m->patience = MIN_PATIENCE;
+		m->patience = m->first_patience;
 	else if (m->patience < MAX_PATIENCE && m->patience * m->block_len < MAX_SKIPPED)
 		m->patience *= 2;
 }
@@ -235,37 +238,6 @@ static enum progress step_aligned(struct match *m, const uint8_t *p, size_t n, b
 		m->failed++;
 	}
 	return STEPPED;
-}
-
-/* Move the window over up to `count` positions from p, p[count + block_len) excluded, until its sum may be that of
- * a block; returns how many were passed, m->sum belongs to the window there. Two positions at a time: the second
- * sum is computed from the one before the first, which halves the chain of multiplications. */
-static size_t roll(struct match *m, const uint8_t *p, size_t count)
-{
-	const struct weak w = m->weak;
-	const struct block_index *x = &m->index;
-	const uint8_t *in = p + m->block_len;
-	uint32_t sum = m->sum;
-	size_t i = 0;
-
-	for (; i + 1 < count; i += 2) {
-		uint32_t first = in[i] - p[i] * w.out;
-		uint32_t second = in[i + 1] - p[i + 1] * w.out;
-		uint32_t next = sum * w.mul + first;
-		if (block_index_may_have(x, sum))
-			goto out;
-		if (block_index_may_have(x, next)) {
-			sum = next;
-			i++;
-			goto out;
-		}
-		sum = sum * w.mul2 + (first * w.mul + second);
-	}
-	for (; i < count && !block_index_may_have(x, sum); i++)
-		sum = weak_roll(&w, sum, p[i], in[i]);
-out:
-	m->sum = sum;
-	return i;
 }
 
 /* The window at p has the sum of a block: which one is it? */
@@ -304,7 +276,7 @@ static enum progress step_rolling(struct match *m, const uint8_t *p, size_t n, b
 	m->have_sum = true;
 
 	size_t count = n - m->block_len;
-	size_t i = roll(m, p, count);
+	size_t i = roll_search(&m->index, &m->weak, p, count, &m->sum);
 	m->credit += (int64_t)i * CREDIT_PER_BYTE;
 	*used = i;
 	if (i == count && !final)

@@ -1,16 +1,21 @@
 /*
  * The sum of a whole block is taken in 64 interleaved streams: stream j sees bytes j, j+64, j+128, ... and
- * steps by M^64, so that the multiplications of a row are independent and run in vector registers. At the end
- * the streams are folded in halves (the left half weighs M^32, M^16, M^8 more than the right one).
+ * steps by M^64, so that the multiplications of a stride are independent and run in vector registers. Bytes are
+ * loaded four to a 32-bit lane and taken apart by shifts. At the end the streams are folded, each with its weight.
  */
 #include "delta/weak.h"
 
 #include <string.h>
 
-enum { LANES = 8, ROWS = 8, STRIDE = LANES * ROWS };
+enum { LANES = 8, ROW = 4 * LANES, STRIDE = 2 * ROW };
 
 typedef uint32_t lane_words __attribute__((vector_size(LANES * sizeof(uint32_t))));
-typedef uint8_t lane_bytes __attribute__((vector_size(LANES)));
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define NTH_BYTE(word, k) ((word) >> (8 * (k)) & 0xff)
+#else
+#define NTH_BYTE(word, k) ((word) >> (24 - 8 * (k)) & 0xff)
+#endif
 
 void weak_init(struct weak *w, uint64_t seed, size_t window)
 {
@@ -18,7 +23,6 @@ void weak_init(struct weak *w, uint64_t seed, size_t window)
 
 	/* 5 modulo 8: odd, and of the longest period there is modulo a power of two. */
 	w->mul = ((uint32_t)(x >> 32) & ~UINT32_C(7)) | 5;
-	w->mul2 = w->mul * w->mul;
 	w->out = 1;
 	for (uint32_t base = w->mul; window; window >>= 1, base *= base)
 		if (window & 1)
@@ -27,26 +31,23 @@ void weak_init(struct weak *w, uint64_t seed, size_t window)
 
 static inline __attribute__((always_inline)) uint32_t sum_body(uint32_t mul, const uint8_t *p, size_t n)
 {
-	uint32_t m8 = mul * mul * mul * mul;
-	lane_words row[ROWS];
+	uint32_t m4 = mul * mul * mul * mul, m8 = m4 * m4, m16 = m8 * m8, m32 = m16 * m16, m64 = m32 * m32;
+	lane_words even[4] = {0}, odd[4] = {0}, row; /* streams 0..31 and 32..63 */
 	uint32_t sum = 0;
-	const uint8_t *end = p + n - n % STRIDE;
 
-	m8 *= m8;
-	uint32_t m16 = m8 * m8, m32 = m16 * m16, m64 = m32 * m32;
-	memset(row, 0, sizeof(row));
-	for (; p < end; p += STRIDE) {
-		for (int i = 0; i < ROWS; i++) {
-			lane_bytes in;
-			memcpy(&in, p + LANES * i, sizeof(in));
-			row[i] = row[i] * m64 + __builtin_convertvector(in, lane_words);
-		}
+	for (size_t strides = n / STRIDE; strides; strides--, p += STRIDE) {
+		memcpy(&row, p, ROW);
+		for (int k = 0; k < 4; k++)
+			even[k] = even[k] * m64 + NTH_BYTE(row, k);
+		memcpy(&row, p + ROW, ROW);
+		for (int k = 0; k < 4; k++)
+			odd[k] = odd[k] * m64 + NTH_BYTE(row, k);
 	}
-	for (int i = 0; i < ROWS / 2; i++)
-		row[i] = row[i] * m32 + row[i + ROWS / 2];
-	row[0] = (row[0] * m16 + row[2]) * m8 + row[1] * m16 + row[3];
+	row = even[0] * m32 + odd[0];
+	for (int k = 1; k < 4; k++)
+		row = row * mul + (even[k] * m32 + odd[k]);
 	for (int i = 0; i < LANES; i++)
-		sum = sum * mul + row[0][i];
+		sum = sum * m4 + row[i];
 	for (n %= STRIDE; n; n--)
 		sum = sum * mul + *p++;
 	return sum;

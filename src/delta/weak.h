@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 struct weak {
-	uint32_t mul;  /* M */
-	uint32_t mul2; /* M^2 */
-	uint32_t out;  /* M^window: the weight of the byte that leaves */
+	uint32_t mul; /* M */
+	uint32_t out; /* M^window: the weight of the byte that leaves */
 };
 
 void weak_init(struct weak *w, uint64_t seed, size_t window);

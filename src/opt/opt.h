@@ -1,6 +1,6 @@
 /*
- * One table of options: each option is declared once and yields the command-line parser, configuration keys, --help,
- * the manual's option list, shell completion and the encoding on the wire.
+ * One table of options: each option is declared once and yields the command-line parser, configuration keys,
+ * --help, the manual's option list, shell completion and the encoding on the wire.
  * Role      pure computation (reading *-from files is done by a row's own hook).
  * Lifetime  tables are static; strings that parsing stores are malloc'ed and owned by the target struct.
  * Threads   no state.
@@ -73,22 +73,23 @@ const struct opt_row *opt_find(const struct opt_row *table, const char *name);
 bool opt_takes_value(const struct opt_row *row);
 
 /*
- * Parse argv[1..], GNU style: options anywhere until "--", clusters of short letters, --name=value and --name value;
- * unique prefixes are NOT accepted. *args receives the operands (malloc'ed array of borrowed argv pointers, NULL on
- * error), *arg_count how many. Unknown options are ERR_USAGE with the nearest known name as a suggestion. 0 or -1;
- * what was stored before an error stays in target: opt_release() it in any case.
+ * Parse argv[1..], GNU style: options anywhere until "--", clusters of short letters, --name=value and --name
+ * value; unique prefixes are NOT accepted. *args receives the operands (malloc'ed array of borrowed argv
+ * pointers, NULL on error), *arg_count how many. Unknown options are ERR_USAGE with the nearest known name as
+ * a suggestion. 0 or -1; what was stored before an error stays in target: opt_release() it in any case.
  */
 int opt_parse(const struct opt_row *table, void *target, int argc, char **argv, char ***args, int *arg_count,
 	struct err *e);
 
-/* Set one option by its long name from text (configuration files, the wire); booleans take yes/no, on/off, true/false,
- * 1/0. The caller checks OPT_CONFIG. ERR_USAGE when unknown or out of range. 0 or -1. */
+/* Set one option by its long name from text (configuration files, the wire); booleans take yes/no, on/off,
+ * true/false, 1/0. The caller checks OPT_CONFIG. ERR_USAGE when unknown or out of range. 0 or -1. */
 int opt_set(const struct opt_row *table, void *target, const char *name, const char *value, struct err *e);
 
 /*
- * Rows with OPT_WIRE whose value differs from `defaults`: varint count, then {str name, str value} in table order, lists
- * once per element. opt_decode() sets them in target, which holds the defaults. A name it does not know, or knows
- * without OPT_WIRE, or a value it cannot use is ERR_UNSUPPORTED (it never guesses); malformed bytes are ERR_PROTOCOL.
+ * Rows with OPT_WIRE whose value differs from `defaults`: varint count, then {str name, str value} in table
+ * order, lists once per element. opt_decode() sets them in target, which holds the defaults. A name it does
+ * not know, or knows without OPT_WIRE, or a value it cannot use is ERR_UNSUPPORTED (it never guesses);
+ * malformed bytes are ERR_PROTOCOL.
  */
 void opt_encode(const struct opt_row *table, const void *target, const void *defaults, struct buf *out);
 int opt_decode(const struct opt_row *table, void *target, struct cursor *c, struct err *e);

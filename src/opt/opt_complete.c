@@ -1,7 +1,7 @@
 /*
- * Shell completion from the table. What a value may be is told by the row: words of an enum, `arg` FILE or DIR, else
- * nothing is offered. Each shell gets the form it likes best: bash a function with two `case`s, zsh _arguments specs,
- * fish one `complete` line per option.
+ * Shell completion from the table. What a value may be is told by the row: words of an enum, `arg` FILE or
+ * DIR, else nothing is offered. Each shell gets the form it likes best: bash a function with two `case`s, zsh
+ * _arguments specs, fish one `complete` line per option.
  */
 #include "opt/opt_internal.h"
 
@@ -92,8 +92,9 @@ static void bash_value(const struct opt_row *row, struct buf *out)
 		put_values(row, out);
 		put(out, "' -- \"$cur\"))");
 	} else if (value_is(row, "FILE") || value_is(row, "DIR")) {
-		buf_printf(out, "%scompopt -o filenames && COMPREPLY=($(compgen -%c -- \"$cur\"))", guard,
-			row->arg[0] == 'F' ? 'f' : 'd');
+		buf_printf(out,
+			"%scompopt -o filenames && IFS=$'\\n' && COMPREPLY=($(compgen -%c -- \"$cur\"))",
+			guard, row->arg[0] == 'F' ? 'f' : 'd');
 	} else {
 		buf_printf(out, "%sCOMPREPLY=()", guard);
 	}

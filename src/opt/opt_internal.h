@@ -9,8 +9,8 @@
 
 enum { OPT_QUOTE_BYTES = 320, OPT_LABEL_BYTES = 80 };
 
-/* Do what the option says: value NULL for a bare flag, negated for --no-NAME; then call the row's hook. 0 or -1 with
- * ERR_USAGE. */
+/* Do what the option says: value NULL for a bare flag, negated for --no-NAME; then call the row's hook. 0 or
+ * -1 with ERR_USAGE. */
 int opt_value_apply(const struct opt_row *row, void *target, const char *value, bool negated, struct err *e);
 
 /* The value (for a list: its i-th element) as text that opt_value_apply() reads back to the same value. */

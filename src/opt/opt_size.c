@@ -1,6 +1,6 @@
 /*
- * Sizes as rsync writes them: digits[.digits][suffix][+1|-1]. Suffix B = 1, K M G T P or KiB MiB .. = powers of 1024,
- * KB MB .. = powers of 1000; either case.
+ * Sizes as rsync writes them: digits[.digits][suffix][+1|-1]. Suffix B = 1, K M G T P or KiB MiB .. = powers
+ * of 1024, KB MB .. = powers of 1000; either case.
  */
 #include "opt/opt_size.h"
 

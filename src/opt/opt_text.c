@@ -108,11 +108,16 @@ static void mdoc_word(const char *s, size_t n, bool line_start, struct buf *out)
 	}
 }
 
-static bool ends_sentence(const char *s, size_t n)
+/* The word s of n bytes ends a sentence and `next` begins one; "e.g." and "/." do not. */
+static bool ends_sentence(const char *s, size_t n, const char *next)
 {
 	while (n && strchr(")\"'", s[n - 1]))
 		n--;
-	return n && strchr(".!?", s[n - 1]) != NULL;
+	if (n < 2 || !strchr(".!?", s[n - 1]) || memchr(s, '.', n - 1))
+		return false;
+	bool starts =
+		isupper((unsigned char)*next) || isdigit((unsigned char)*next) || *next == '-' || !*next;
+	return starts && (isalnum((unsigned char)s[n - 2]) || strchr(")\"'>", s[n - 2]));
 }
 
 void opt_mdoc_text(const char *text, struct buf *out)
@@ -121,12 +126,14 @@ void opt_mdoc_text(const char *text, struct buf *out)
 
 	while (*text) {
 		size_t n = strcspn(text, " ");
+		const char *next = text + n + strspn(text + n, " ");
 		if (!line_start)
 			buf_put_u8(out, ' ');
 		mdoc_word(text, n, line_start, out);
-		line_start = ends_sentence(text, n);
-		text += n;
-		text += strspn(text, " ");
+		line_start = ends_sentence(text, n, next);
+		if (!line_start && n && strchr(".!?", text[n - 1]))
+			put(out, "\\&"); /* or roff takes it for a full stop */
+		text = next;
 		if (line_start || !*text)
 			buf_put_u8(out, '\n');
 	}
@@ -173,10 +180,8 @@ static void mdoc_row(const struct opt_row *row, struct buf *out)
 	if (out->len >
 		start) { /* help texts are phrases: a capital in front and a full stop behind make a sentence */
 		out->data[start] = (uint8_t)toupper(out->data[start]);
-		if (out->data[out->len - 2] != '.') {
-			out->len--;
-			put(out, ".\n");
-		}
+		out->len--;
+		put(out, ".\n");
 	}
 	if (row->detail)
 		opt_mdoc_text(row->detail, out);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { JOINED_MAX = 4096 };
+
 const char *opt_label(const struct opt_row *row, char out[OPT_LABEL_BYTES])
 {
 	if (row->name[0])
@@ -150,12 +152,17 @@ static int parse_enum(const struct opt_row *row, const char *value, int *out, st
 	return -1;
 }
 
-static void store_string(const struct opt_row *row, char **to, const char *value)
+static int store_string(const struct opt_row *row, char **to, const char *value, struct err *e)
 {
-	char *text = (row->flags & OPT_JOIN) && *to ? xasprintf("%s,%s", *to, value) : xstrdup(value);
+	bool join = (row->flags & OPT_JOIN) && *to;
 
+	/* a peer may repeat it without end, and every join copies */
+	if (join && strlen(*to) + strlen(value) > JOINED_MAX)
+		return bad_value(row, value, "too many of these", e);
+	char *text = join ? xasprintf("%s,%s", *to, value) : xstrdup(value);
 	free(*to);
 	*to = text;
+	return 0;
 }
 
 static int store_text(const struct opt_row *row, void *target, const char *value, struct err *e)
@@ -176,8 +183,7 @@ static int store_text(const struct opt_row *row, void *target, const char *value
 	case OPT_ENUM:
 		return parse_enum(row, value, to, e);
 	case OPT_STRING:
-		store_string(row, to, value);
-		return 0;
+		return store_string(row, to, value, e);
 	case OPT_LIST:
 		opt_strings_add(to, value);
 		return 0;

@@ -4,8 +4,8 @@
  *   options := varint count, count x { blob name, blob value }
  *
  * 1. Only rows with OPT_WIRE, in table order; a list once per element.
- * 2. Values are the texts of the command line (booleans 1 and 0, sizes in bytes with suffix B), so both ends check
- *    them with the same code.
+ * 2. Values are the texts of the command line (booleans 1 and 0, sizes in bytes with suffix B), so both ends
+ *    check them with the same code.
  * 3. The reader refuses what it does not know: an option may change what is deleted.
  */
 #include "opt/opt_internal.h"

@@ -22,7 +22,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { BUCKETS = 1024, MAX_UNKNOWN = 65536, SCRATCH_BYTES = 4096, SCRATCH_MAX_BYTES = 16 << 20 };
+enum {
+	BUCKETS = 1024,
+	MAX_UNKNOWN = 65536,
+	MAX_NAME_BYTES = 255,
+	SCRATCH_BYTES = 4096,
+	SCRATCH_MAX_BYTES = 16 << 20
+};
 
 struct node {
 	const struct node *next;
@@ -150,7 +156,7 @@ static bool id_of(struct cache *c, bool group, const char *name, uint32_t *id)
 
 	while (n && strcmp(n->name, name) != 0)
 		n = n->next;
-	if (!n && *name && ask(&q))
+	if (!n && *name && strlen(name) <= MAX_NAME_BYTES && ask(&q))
 		n = keep(c, bucket, q.id, name, q.answer != NULL);
 	free(q.scratch);
 	if (!n || !n->known)

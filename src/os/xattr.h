@@ -31,9 +31,9 @@ enum xattr_which {
 
 enum { XATTR_FAILED_BYTES = 256, XATTR_VALUE_MAX_BYTES = 65536 };
 
-/* Append the blob of dir_fd/name (not following a symlink) to out. One system call when there are none
- * (listxattrat where the kernel has it, else /proc/self/fd/N/name). 0 or -1 (EOVERFLOW: out's maximum); on -1 out is as before. The fd
- * may also be an O_PATH one. */
+/* Append the blob of dir_fd/name (not following a symlink) to out. One system call when there are none (listxattrat
+ * where the kernel has it, else /proc/self/fd/N/name). 0, or -1 with errno (EOVERFLOW: out's maximum) and out as
+ * before. The fd may also be an O_PATH one. */
 int xattr_read(int dir_fd, const char *name, unsigned which, struct buf *out);
 int xattr_read_fd(int fd, unsigned which, struct buf *out);
 

@@ -35,13 +35,13 @@ enum {
 	CHUNK_BYTES = 1 << 20,     /* data in one CHUNK at most */
 	DIR_FRAME_BYTES = 256 << 10, /* a DIR is cut into several frames at about this size (flag MORE) */
 	PATH_BYTES_MAX = 64 << 10,
-	OPTIONS_BYTES_MAX = 1 << 20,    /* START: the options */
+	OPTIONS_BYTES_MAX = 3 << 20,    /* START: the options */
 	DIR_ENTRIES_MAX = 1 << 17,      /* entries in one DIR frame */
 	ENTRY_TARGET_MAX = 4095,        /* symlink target */
 	ENTRY_XATTRS_MAX = 1 << 20,     /* xattr blob of one entry */
-	WANT_DATA_MAX = FRAME_MAX - 64, /* a signature in WANT; a larger one cannot be sent: ask for WHOLE */
-	REFINE_PIECES_MAX = 500 * 1000, /* fine pieces in one REFINE_REQ, so that the answer fits a frame */
-	MSG_OPTIONAL_FIRST = 128,       /* frame types 128..159: a receiver that does not know one skips it */
+	WANT_DATA_MAX = FRAME_MAX - 64, /* a signature in WANT; DELTA_MAX_BLOCKS keeps every one below it */
+	REFINE_PIECES_MAX = (1 << 19) - 1024, /* DELTA_MAX_PIECES: the answer fits into one frame */
+	MSG_OPTIONAL_FIRST = 128, /* frame types 128..159: a receiver that does not know one skips it */
 	MSG_OPTIONAL_LAST = 159,
 };
 
@@ -121,6 +121,7 @@ enum hello_flag {
 	HELLO_SINGLE = 8, /* sender: the source is not a directory, or a directory without trailing slash: the
 	                     list has one top entry */
 	HELLO_DRY = 16,
+	HELLO_FILE = 32, /* sender, with SINGLE: the top entry is no directory */
 };
 struct msg_hello {
 	uint32_t version; /* highest the end speaks; both use the lower one */
@@ -270,15 +271,17 @@ enum file_status {
 	FILE_OK = 0,
 	FILE_SAME = 1,
 	FILE_ERROR = 2,
-	FILE_CHANGED = 3 /* kept changing while read */,
-	FILE_VANISHED = 4
+	FILE_CHANGED = 3,  /* changed while it was read: forget it, another attempt follows */
+	FILE_VANISHED = 4,
+	FILE_REFRESHED = 5, /* as FILE_OK, but it had changed since it was listed: its time now follows */
 };
 struct pack_file {
 	uint64_t index;
 	enum file_status status;
-	const uint8_t *data; /* FILE_OK: the content, borrowed */
+	const uint8_t *data; /* FILE_OK, REFRESHED: the content, borrowed */
 	size_t size;
-	uint8_t tag[VERIFY_TAG_BYTES]; /* FILE_OK */
+	uint8_t tag[VERIFY_TAG_BYTES]; /* FILE_OK, REFRESHED */
+	struct entry_time mtime;       /* REFRESHED */
 };
 void msg_pack_begin(struct buf *out, uint64_t dir_id);
 void msg_pack_file(struct buf *out, const struct pack_file *f);
@@ -292,7 +295,8 @@ struct msg_chunk {
 	uint64_t index;
 	uint32_t flags;
 	enum file_status status;       /* LAST */
-	uint8_t tag[VERIFY_TAG_BYTES]; /* LAST and FILE_OK */
+	uint8_t tag[VERIFY_TAG_BYTES]; /* LAST and FILE_OK or REFRESHED */
+	struct entry_time mtime;       /* LAST and REFRESHED */
 };
 void msg_chunk_begin(struct buf *out, const struct msg_chunk *m);
 int msg_chunk_decode(struct msg_chunk *m, struct cursor *c, struct err *e);

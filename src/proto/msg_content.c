@@ -12,7 +12,11 @@ enum {
 	KIND_BITS = 2,   /* low bits of an index in WANT */
 	STATUS_BITS = 3, /* low bits of an index in PACK */
 	CHUNK_FLAGS_ALL = CHUNK_FIRST | CHUNK_LAST,
+	SIG_BLOCK_BYTES = 12, /* of one block in a signature on the wire */
 };
+_Static_assert(DELTA_MAX_BLOCKS *SIG_BLOCK_BYTES + 32 <= WANT_DATA_MAX, "any signature fits into a WANT");
+_Static_assert((int)REFINE_PIECES_MAX == (int)DELTA_MAX_PIECES, "what delta asks for can be sent");
+_Static_assert(REFINE_PIECES_MAX * 8 + 64 <= FRAME_MAX, "and so can the answer");
 
 /* An index and a small number in one varint. */
 static unsigned get_index(struct cursor *c, unsigned bits, uint64_t *index)
@@ -71,10 +75,26 @@ void msg_pack_begin(struct buf *out, uint64_t dir_id)
 	buf_put_varint(out, dir_id);
 }
 
+static void put_time(struct buf *out, struct entry_time t)
+{
+	buf_put_svarint(out, t.sec);
+	buf_put_varint(out, t.nsec);
+}
+
+static struct entry_time get_time(struct cursor *c)
+{
+	struct entry_time t = {.sec = cur_svarint(c)};
+
+	t.nsec = (uint32_t)cur_varint(c, 999999999);
+	return t;
+}
+
 void msg_pack_file(struct buf *out, const struct pack_file *f)
 {
 	buf_put_varint(out, f->index << STATUS_BITS | f->status);
-	if (f->status != FILE_OK)
+	if (f->status == FILE_REFRESHED)
+		put_time(out, f->mtime);
+	else if (f->status != FILE_OK)
 		return;
 	buf_put_blob(out, f->data, f->size);
 	buf_put(out, f->tag, sizeof(f->tag));
@@ -92,10 +112,12 @@ int msg_pack_next(struct cursor *c, struct pack_file *f, struct err *e)
 	if (!c->bad && c->p == c->end)
 		return 0;
 	unsigned status = get_index(c, STATUS_BITS, &f->index);
-	if (status > FILE_VANISHED)
+	if (status > FILE_REFRESHED)
 		return wire_bad("PACK", "unknown status", e);
 	f->status = (enum file_status)status;
-	if (status == FILE_OK) {
+	if (status == FILE_REFRESHED)
+		f->mtime = get_time(c);
+	if (status == FILE_OK || status == FILE_REFRESHED) {
 		f->data = cur_blob(c, PACK_FILE_MAX, &f->size);
 		const uint8_t *tag = cur_bytes(c, sizeof(f->tag));
 		if (tag)
@@ -114,7 +136,9 @@ void msg_chunk_begin(struct buf *out, const struct msg_chunk *m)
 	if (!(m->flags & CHUNK_LAST))
 		return;
 	buf_put_u8(out, (uint8_t)m->status);
-	if (m->status == FILE_OK)
+	if (m->status == FILE_REFRESHED)
+		put_time(out, m->mtime);
+	if (m->status == FILE_OK || m->status == FILE_REFRESHED)
 		buf_put(out, m->tag, sizeof(m->tag));
 }
 
@@ -125,8 +149,11 @@ int msg_chunk_decode(struct msg_chunk *m, struct cursor *c, struct err *e)
 	m->index = cur_varint(c, WIRE_INDEX_MAX);
 	m->flags = (uint32_t)cur_varint(c, CHUNK_FLAGS_ALL);
 	if (m->flags & CHUNK_LAST) {
-		m->status = (enum file_status)cur_varint(c, FILE_VANISHED);
-		const uint8_t *tag = m->status == FILE_OK ? cur_bytes(c, sizeof(m->tag)) : NULL;
+		m->status = (enum file_status)cur_varint(c, FILE_REFRESHED);
+		if (m->status == FILE_REFRESHED)
+			m->mtime = get_time(c);
+		bool tagged = m->status == FILE_OK || m->status == FILE_REFRESHED;
+		const uint8_t *tag = tagged ? cur_bytes(c, sizeof(m->tag)) : NULL;
 		if (tag)
 			memcpy(m->tag, tag, sizeof(m->tag));
 	}

@@ -74,6 +74,7 @@ static void read_who(struct reader *r)
 			break;
 		case 'a':
 			r->who |= 0777;
+			r->who_extra |= S_ISUID | S_ISGID;
 			break;
 		default:
 			return;

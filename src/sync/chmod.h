@@ -14,9 +14,9 @@
 struct chmod_rules;
 
 /*
- * Comma-separated changes, applied in order. Each: optional D (directories only) or F (everything else), then either
- * letters of "ugoa", one of + - =, letters of "rwxXst", or an octal mode of at most 07777. Without any of "ugoa" all three are
- * meant, less the bits of umask. NULL with ERR_USAGE.
+ * Comma-separated changes, applied in order. Each: optional D (directories only) or F (everything else), then
+ * either letters of "ugoa", one of + - =, letters of "rwxXst", or an octal mode of at most 07777. Without any
+ * of "ugoa" all three are meant, less the bits of umask. NULL with ERR_USAGE.
  */
 struct chmod_rules *chmod_parse(const char *text, uint32_t umask_bits, struct err *e);
 void chmod_free(struct chmod_rules *r);

@@ -323,6 +323,13 @@ void dest_count_content(struct dest *d, uint64_t literal, uint64_t matched)
 	atomic_fetch_add(&d->counts.matched, matched);
 }
 
+void dest_count_unchanged(struct dest *d, uint64_t entries, uint64_t files, uint64_t bytes)
+{
+	atomic_fetch_add(&d->counts.entries, entries);
+	atomic_fetch_add(&d->counts.files, files);
+	atomic_fetch_add(&d->counts.total_bytes, bytes);
+}
+
 void dest_set_source_empty(struct dest *d, bool empty)
 {
 	atomic_store(&d->source_has_entries, !empty);

@@ -49,6 +49,11 @@ struct dest_source {
 	/* Content of dir's source entry `index` is wanted: sooner or later dest_file_open() .. dest_file_commit() or dest_file_failed(). The callee
 	 * holds a reference to dir (dest_dir_ref) until then. */
 	void (*want)(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need);
+	/* A new file that may be one that is here already under another name: true = the callee decides later (dest_file_move(), or want() by
+	 * itself, or with --dry-run dest_predict()); it holds a reference to dir. May be NULL. */
+	bool (*hold)(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need);
+	/* dir's source entry `index` (no directory) is the same here now. Only called with --remove-source-files. */
+	void (*safe)(void *ctx, struct dest_dir *dir, size_t index);
 	/* dir's source entry `index` is a directory to go down into (exists: it is already at the destination). */
 	void (*enter)(void *ctx, struct dest_dir *dir, size_t index, bool exists);
 	/* All of dir has been planned: flush what was collected. */
@@ -65,6 +70,7 @@ struct dest_params {
 	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
 	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
+	bool root_created;   /* it was made for this run, or would be */
 	bool want_items; /* events for every change are wanted */
 	bool sent;       /* items are shown as '<' (we push to a remote) */
 };
@@ -88,11 +94,11 @@ struct dest_dir *dest_dir_new(
 struct dest_dir *dest_dir_ref(struct dest_dir *dir);
 void dest_dir_unref(struct dest_dir *dir);
 
-/* The root was made for this run: say so among the changes. */
-void dest_dir_mark_created(struct dest_dir *dir);
-
 /* Open it, or create it (under a temporary name). Faults are reported; false = nothing can be done in it. */
 bool dest_dir_open(struct dest_dir *dir);
+
+/* Did an interrupted run leave unfinished files in it? Known after it was planned. */
+bool dest_dir_has_left_overs(const struct dest_dir *dir);
 
 /* Compare with the source's listing (taken over) and act: everything but contents at once, contents through source->want(). */
 void dest_dir_plan(struct dest_dir *dir, struct dirlist *src);
@@ -144,6 +150,27 @@ int dest_open_basis(struct dest_dir *dir, size_t index);
 /* Is there an unfinished file of a former run for this entry? Its fd, opened for reading and writing and locked, or -1. */
 int dest_open_partial(struct dest_dir *dir, size_t index);
 
+/* --- moves ----------------------------------------------------------------------------------------------------------------- */
+
+/* All regular files that are to be deleted, alone or with a directory: calls found() for each. For use when everything has been planned. */
+void dest_each_doomed_file(struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx);
+
+/* Is this path, or a directory above it, going to be deleted? */
+bool dest_is_doomed(struct dest *d, const char *path);
+
+/* Open a doomed file for reading; -1 with errno. */
+int dest_open_doomed(struct dest *d, const char *path);
+
+/* Rename the doomed file `from` to be dir's source entry `index`, with the entry's attributes; its content is known to be right. True when done; false: it has to be
+ * fetched after all (nothing was reported). Also for --dry-run. */
+bool dest_file_move(struct dest_dir *dir, size_t index, const struct dest_need *need, const char *from);
+
+/* The same for a whole directory, whose entries are known to be what the source has. */
+bool dest_dir_move(struct dest_dir *dir, size_t index, const char *from);
+
+/* --dry-run: a file that was held is not a move. */
+void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *need);
+
 /* --- the end --------------------------------------------------------------------------------------------------------------- */
 
 /* After all directories: wait for renames, make hard links, delete (only when source_complete and options allow), set directory times. 0, or -1 with
@@ -154,6 +181,9 @@ int dest_finish(struct dest *d, bool source_complete, struct err *e);
 void dest_set_source_empty(struct dest *d, bool empty);
 
 void dest_counts(struct dest *d, struct sync_counts *out);
+/* The source was found equal without being listed: this much of it. */
+void dest_count_unchanged(struct dest *d, uint64_t entries, uint64_t files, uint64_t bytes);
+
 /* Bytes that came over the line, and bytes taken from a basis. */
 void dest_count_content(struct dest *d, uint64_t literal, uint64_t matched);
 

@@ -53,7 +53,7 @@ struct dest_dir *dest_dir_ref(struct dest_dir *dir)
 	return dir;
 }
 
-void dest_dir_mark_created(struct dest_dir *dir)
+static void announce_root(struct dest_dir *dir)
 {
 	atomic_fetch_add(&dir->d->counts.created, 1);
 	dest_item(dir->d, EVENT_ITEM, "", "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, S_IFDIR, 0, NULL);
@@ -185,6 +185,8 @@ bool dest_dir_open(struct dest_dir *dir)
 	if (dir->fd >= 0)
 		dir->default_acl = d->opts->acls && has_default_acl(dir);
 	dir->opened = true;
+	if (!*dir->path && d->p.root_created)
+		announce_root(dir);
 	enter_filter(dir);
 	return true;
 }

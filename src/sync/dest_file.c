@@ -184,7 +184,8 @@ static void release(struct dest_file *f)
 
 void dest_file_abort(struct dest_file *f, bool keep)
 {
-	if (f->direct)
+	/* kept inside a directory without a name of its own: found there by the next run, its time never right */
+	if (f->direct && !keep)
 		unlinkat(f->dir->fd, entry_of(f)->name, 0);
 	else if (*f->temp && !keep)
 		unlinkat(temp_dir_fd(f), f->temp, 0);

@@ -148,6 +148,8 @@ void dest_map_entry(
 void dest_placed(
 	struct dest_dir *dir, const struct entry *src, const struct plan_item *item); /* count and tell */
 
+void dest_safe(struct dest_dir *dir, const struct entry *src);
+
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };
 /* Give dir_fd/name (or fd, when >= 0) the attributes of `want` that are in iflags. Faults are reported; 0 or -1. */

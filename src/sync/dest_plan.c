@@ -102,6 +102,16 @@ void dest_placed(struct dest_dir *dir, const struct entry *src, const struct pla
 	atomic_store(&dir->changed, true);
 	atomic_fetch_add(item->iflags & ITEM_IS_NEW ? &d->counts.created : &d->counts.updated, 1);
 	dest_item(d, EVENT_ITEM, dir->path, src->name, item->iflags, src->mode, src->size, src->target);
+	dest_safe(dir, src);
+}
+
+/* The source may let go of it now. */
+void dest_safe(struct dest_dir *dir, const struct entry *src)
+{
+	struct dest *d = dir->d;
+
+	if (d->opts->remove_source_files && !d->opts->dry_run && d->p.source.safe && !S_ISDIR(src->mode))
+		d->p.source.safe(d->p.source.ctx, dir, (size_t)(src - dir->src.entries));
 }
 
 static void put_attributes(struct dest_dir *dir, const struct entry *src, const struct plan_item *item)
@@ -112,6 +122,21 @@ static void put_attributes(struct dest_dir *dir, const struct entry *src, const 
 		return;
 	atomic_fetch_add(&d->counts.metadata, 1);
 	dest_item(d, EVENT_ITEM, dir->path, src->name, item->iflags, src->mode, src->size, src->target);
+}
+
+void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *need)
+{
+	struct dest *d = dir->d;
+	const struct entry *src = &dir->src.entries[index];
+
+	atomic_fetch_add(&d->counts.sent_files, 1);
+	atomic_fetch_add(&d->counts.sent_bytes, src->size);
+	dest_placed(dir, src, &need->item);
+}
+
+bool dest_dir_has_left_overs(const struct dest_dir *dir)
+{
+	return dir->dst.stale_count > 0;
 }
 
 static void want(struct dest_dir *dir, size_t index, const struct entry *dst, const struct plan_item *item)
@@ -125,10 +150,12 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 		need.basis_size = dst->size;
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
+	if (d->p.source.hold && !dst && src->size && !src->link_group && d->p.source.hold(d->p.source.ctx, dir, index, &need)) {
+		atomic_fetch_add(&dir->unfinished, 1);
+		return;
+	}
 	if (d->opts->dry_run) {
-		atomic_fetch_add(&d->counts.sent_files, 1);
-		atomic_fetch_add(&d->counts.sent_bytes, src->size);
-		dest_placed(dir, src, item);
+		dest_predict(dir, index, &need);
 		return;
 	}
 	atomic_fetch_add(&dir->unfinished, 1);
@@ -190,8 +217,12 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 		dest_link_later(dir, src, dst, &item))
 		return;
 	switch (item.action) {
+	case PLAN_NONE:
+		dest_safe(dir, src);
+		break;
 	case PLAN_META:
 		put_attributes(dir, src, &item);
+		dest_safe(dir, src);
 		break;
 	case PLAN_FILE:
 		want(dir, index, dst, &item);

@@ -38,8 +38,8 @@ static bool plain_word(const char *s, size_t n)
 	return true;
 }
 
-/* The colon that ends the host, or NULL for a local path. *host and *host_len: the part before it, less "user@" and
- * brackets. */
+/* The colon that ends the host, or NULL for a local path. *host and *host_len: the part before it, less
+ * "user@" and brackets. */
 static const char *find_host(const char *text, const char **host, size_t *host_len)
 {
 	size_t before_slash = strcspn(text, "/");
@@ -68,12 +68,12 @@ static int parse_remote(struct endpoint *ep, const char *text, const char *host,
 	size_t user_len = user_end > text ? (size_t)(user_end - text) - 1 : 0;
 	bool bracketed = host > text && host[-1] == '[';
 
-	if (colon[1] == ':')
-		return refuse(e, ERR_UNSUPPORTED, text,
-			"the rsync protocol is not spoken yet; host:path (one colon) goes over ssh");
 	if (!plain_word(host, host_len) || (!bracketed && memchr(host, '[', host_len)))
 		return refuse(e, ERR_USAGE, text,
 			"no host name before the colon (write ./NAME for a local name with a colon)");
+	if (colon[1] == ':')
+		return refuse(e, ERR_UNSUPPORTED, text,
+			"the rsync protocol is not spoken yet; host:path (one colon) goes over ssh");
 	if (user_end > text && !plain_word(text, user_len))
 		return refuse(e, ERR_USAGE, text, "no user name before the @");
 	ep->remote = true;

@@ -19,10 +19,10 @@ struct endpoint {
 };
 
 /*
- * `path`, `[user@]host:path` or `[user@][v6-address]:path`. A colon behind the first slash belongs to a local path, so
- * "./a:b" is local. Host and user are refused when empty, when they begin with '-' (ssh would take them for an option)
- * or hold spaces or control characters: ERR_USAGE. rsync:// and host::module are ERR_UNSUPPORTED. 0 or -1; *ep needs
- * endpoint_release() only after 0.
+ * `path`, `[user@]host:path` or `[user@][v6-address]:path`. A colon behind the first slash belongs to a local
+ * path, so "./a:b" is local. Host and user are refused when empty, when they begin with '-' (ssh would take
+ * them for an option) or hold spaces or control characters: ERR_USAGE. rsync:// and host::module are
+ * ERR_UNSUPPORTED. 0 or -1; *ep needs endpoint_release() only after 0.
  */
 int endpoint_parse(struct endpoint *ep, const char *text, struct err *e);
 void endpoint_release(struct endpoint *ep);

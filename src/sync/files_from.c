@@ -35,7 +35,8 @@ static bool normalise(char *name)
 	return true;
 }
 
-/* The end of a name sorts first, then '/', then the other bytes: a directory stands directly before what is below. */
+/* The end of a name sorts first, then '/', then the other bytes: a directory stands directly before what is
+ * below. */
 static unsigned rank(unsigned char c)
 {
 	return c == '/' ? 1 : c == '\0' ? 0 : c + 1u;

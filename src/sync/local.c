@@ -313,6 +313,7 @@ static int run(struct local *l, struct dest_root *root, const struct filter *fil
 		.index = index,
 		.source = {.ctx = l, .want = on_want, .enter = on_enter},
 		.root_fd = root->fd,
+		.root_created = root->created,
 		.want_items = report_wants_items(l->report),
 	};
 	l->dest = dest_new(&p, e);
@@ -325,8 +326,6 @@ static int run(struct local *l, struct dest_root *root, const struct filter *fil
 	report_progress(l->report)->phase = PHASE_TRANSFER;
 	if (top) {
 		struct dest_dir *dst = dest_dir_new(l->dest, NULL, "", has_self ? &self : NULL);
-		if (root->created)
-			dest_dir_mark_created(dst);
 		visit(l, top, dst);
 		pool_drain(l->pool);
 	}
@@ -350,7 +349,7 @@ int local_sync(const struct sync_options *o, const char *src, bool contents, con
 	struct idmap *ids = NULL;
 	struct index_cache *index = NULL;
 	int r = -1;
-	struct filter *filter = setup_filter(o, e);
+	struct filter *filter = setup_filter(o, false, e);
 
 	if (!filter)
 		return -1;

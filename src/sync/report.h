@@ -16,6 +16,8 @@
 #include "proto/msg.h"
 #include "sync/sync_options.h"
 
+#include <stdatomic.h>
+
 struct report;
 
 enum progress_phase { PHASE_CONNECT, PHASE_SCAN, PHASE_TRANSFER, PHASE_DELETE, PHASE_FINISH };

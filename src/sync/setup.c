@@ -2,17 +2,41 @@
 
 #include "os/pool.h"
 
-struct filter *setup_filter(const struct sync_options *o, struct err *e)
+struct filter *setup_filter(const struct sync_options *o, bool from_peer, struct err *e)
 {
 	struct filter *f = filter_new();
 
+	filter_set_from0(f, o->from0);
+
 	for (size_t i = 0; i < o->rules.count; i++) {
-		if (filter_add(f, o->rules.v[i], e) != 0) {
+		int r = from_peer ? filter_add_peer(f, o->rules.v[i], e) : filter_add(f, o->rules.v[i], e);
+		if (r != 0) {
 			filter_free(f);
 			return NULL;
 		}
 	}
 	return f;
+}
+
+int setup_expand_rules(struct sync_options *o, struct err *e)
+{
+	struct opt_strings expanded = {0};
+	struct filter *f = setup_filter(o, false, e);
+	struct buf text;
+
+	if (!f)
+		return -1;
+	buf_init(&text, 64 * 1024);
+	for (size_t i = 0; i < filter_count(f); i++) {
+		buf_clear(&text);
+		filter_rule_text(f, i, &text);
+		opt_strings_add(&expanded, buf_cstr(&text));
+	}
+	buf_release(&text);
+	filter_free(f);
+	opt_strings_release(&o->rules);
+	o->rules = expanded;
+	return 0;
 }
 
 struct index_cache *setup_index(struct report *report)

@@ -114,6 +114,35 @@ fail:
 	return NULL;
 }
 
+struct source *source_open_here(const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
+{
+	struct source *s = xcalloc(1, sizeof(*s));
+	struct stat st;
+
+	s->o = o;
+	s->contents = true;
+	s->fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->scan = (struct scan_options){
+		.side = FILTER_RECEIVER,
+		.xattrs = o->xattrs,
+		.acls = o->acls,
+		.digests = o->checksum,
+		.delete_excluded = o->delete_excluded,
+		.one_file_system = o->one_file_system,
+	};
+	if (s->fd < 0 || fstat(s->fd, &st) != 0) {
+		err_sys(e, ERR_IO, "open the destination");
+		source_free(s);
+		return NULL;
+	}
+	s->scan.root_dev = st.st_dev;
+	if (filter && !filter_empty(filter) && !(s->filter = filter_root(filter, s->fd, e))) {
+		source_free(s);
+		return NULL;
+	}
+	return s;
+}
+
 void source_free(struct source *s)
 {
 	if (!s)

@@ -4,6 +4,7 @@
 #include "sync/local.h"
 #include "sync/remote.h"
 #include "sync/report.h"
+#include "sync/setup.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ void sync_process_init(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-enum err_code sync_result(const struct report *r, const struct err *fatal)
+static enum err_code sync_result(const struct report *r, const struct err *fatal)
 {
 	if (fatal && fatal->code != ERR_NONE)
 		return fatal->code;
@@ -43,7 +44,7 @@ static char *endpoint_text(const struct endpoint *ep)
 	return xasprintf("%s%s%s:%s", ep->user ? ep->user : "", ep->user ? "@" : "", ep->host, ep->path);
 }
 
-int sync_main(const struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst)
+int sync_main(struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst)
 {
 	struct err e = {0};
 	struct sync_counts counts = {0};
@@ -60,11 +61,15 @@ int sync_main(const struct sync_options *opts, const struct endpoint *src, const
 	report_start(report, from, to);
 	free(from);
 	free(to);
-	if (!src->remote && !dst->remote)
+	if (setup_expand_rules(opts, &e) != 0)
+		; /* said below */
+	else if (!src->remote && !dst->remote)
 		local_sync(opts, src->path, src->contents, dst->path, report, &counts, &e);
 	else
 		remote_sync(opts, src, dst, report, &counts, &traffic, &e);
 	enum err_code result = sync_result(report, &e);
+	if (result == ERR_NONE)
+		result = traffic.result;
 	report_end(report, &counts, traffic.in, traffic.out, e.code != ERR_NONE ? &e : NULL, result);
 	report_free(report);
 	return err_info(result)->exit_status;

@@ -8,6 +8,9 @@
 #include "sync/sync_options.h"
 
 /* Make dst equal to src. Everything is reported before it returns. The exit status (base/err.h). */
-int sync_main(const struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst);
+int sync_main(struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst);
+
+/* Once per process that syncs or serves: descriptor limit, signals. */
+void sync_process_init(void);
 
 #endif

@@ -186,14 +186,13 @@ SYNC_HOOK(sync_hook_chmod)
 
 /* --- rules */
 
-/* A pattern of --exclude and the like as a filter rule. As in rsync "- ", "+ " and a lone "!" keep their meaning. */
+/* A pattern of --exclude and the like as a filter rule. As in rsync "- ", "+ " and a lone "!" keep their
+ * meaning. */
 static void add_pattern(struct sync_options *o, char sign, const char *pattern)
 {
-	bool is_rule = (strchr("+-", pattern[0]) && pattern[1] == ' ') || strcmp(pattern, "!") == 0;
-
 	if (!*pattern)
 		return;
-	if (is_rule) {
+	if (strncmp(pattern, "+ ", 2) == 0 || strncmp(pattern, "- ", 2) == 0 || strcmp(pattern, "!") == 0) {
 		opt_strings_add(&o->rules, pattern);
 		return;
 	}

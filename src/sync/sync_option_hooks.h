@@ -1,5 +1,6 @@
 /*
- * What rows of the option table do beyond storing a value: see opt_hook in opt/opt.h. Only for sync_option_table.c.
+ * What rows of the option table do beyond storing a value: see opt_hook in opt/opt.h. Only for
+ * sync_option_table.c.
  * Role      pure data, but for *_from, which read the file that the user named.
  */
 #ifndef WHERRY_SYNC_OPTION_HOOKS_H

@@ -1,6 +1,7 @@
 /*
- * All options of `wherry sync`: one row each. Names and letters are rsync's wherever rsync has the option. A row's text is
- * a phrase for --help; its detail holds full sentences for the manual. "(default)" marks what is on without being asked.
+ * All options of `wherry sync`: one row each. Names and letters are rsync's wherever rsync has the option. A
+ * row's text is a phrase for --help; its detail holds full sentences for the manual. "(default)" marks what
+ * is on without being asked.
  */
 #include "sync/sync_options.h"
 
@@ -231,7 +232,7 @@ const struct opt_row sync_option_table[] = {
 		.type = OPT_BOOL,
 		AT(cvs_exclude),
 		.flags = HERE_NEG,
-		.text = "leave out what CVS ignores: object files, backups, .git, ...",
+		.text = "leave out what CVS ignores: *.o, *~, .git and the like",
 		.detail = "Adds the rules :C and -C behind all others."},
 	{.name = "files-from",
 		.type = OPT_STRING,
@@ -661,7 +662,7 @@ const struct opt_row sync_option_table[] = {
 		.type = OPT_BOOL,
 		AT(itemize),
 		.flags = HERE_NEG,
-		.text = "show what changes in rsync's letters, e.g. >f.st......"},
+		.text = "show what changes as rsync does: >f.st...... NAME"},
 	{.name = "itemize",
 		.type = OPT_BOOL,
 		AT(itemize),

@@ -1,8 +1,8 @@
 /*
- * Every option of `wherry sync`, in one plain struct. The table that parses, prints, documents and sends them is
- * sync_option_table.c (one row per option, opt/opt.h).
- * Role      pure data, but for two that read files the user named: parsing (--exclude-from, --include-from) and
- *           sync_options_read_files_from().
+ * Every option of `wherry sync`, in one plain struct. The table that parses, prints, documents and sends them
+ * is sync_option_table.c (one row per option, opt/opt.h).
+ * Role      pure data, but for two that read files the user named: parsing (--exclude-from, --include-from)
+ *           and sync_options_read_files_from().
  * Lifetime  caller's storage, sync_options_init() .. sync_options_release(); owns its strings.
  * Threads   read-only after sync_options_check().
  */
@@ -24,16 +24,15 @@ struct sync_options {
 	bool recursive; /* default true; false with --files-from unless -r was given */
 	bool recursive_given;
 	bool links; /* symlinks as symlinks */
-	bool perms, times, owner, group, devices, specials, hard_links, acls, xattrs,
-		sparse; /* all default true */
-	bool dir_times,
-		link_times; /* derived by check/decode: times and not omit_dir_times, omit_link_times */
+	/* all default true */
+	bool perms, times, owner, group, devices, specials, hard_links, acls, xattrs, sparse;
+	/* derived by check and decode: times, and not omit_dir_times, omit_link_times */
+	bool dir_times, link_times;
 	bool numeric_ids;
-	struct opt_strings usermap,
-		groupmap; /* each element is one FROM:TO, first match wins; FROM is a name with *
-	                                         and ?, a number, LOW-HIGH, or empty (an id without a name); TO a name
-	                                         or a number. --chown USER:GROUP becomes *:USER and *:GROUP */
-	char *chmod;      /* rsync's --chmod syntax (sync/chmod.h), applied by the receiver, or NULL */
+	/* Each element is one FROM:TO, the first match wins. FROM is a name with * and ?, a number, LOW-HIGH, or
+	 * empty (an id without a name); TO a name or a number. --chown USER:GROUP becomes *:USER and *:GROUP. */
+	struct opt_strings usermap, groupmap;
+	char *chmod; /* rsync's --chmod syntax (sync/chmod.h), applied by the receiver, or NULL */
 
 	/* choosing */
 	struct opt_strings rules; /* filter rules in command-line order: --include, --exclude, --filter,
@@ -68,10 +67,9 @@ struct sync_options {
 
 	/* people */
 	bool help;
-	bool itemize, stats, json, progress, no_progress,
-		human_readable; /* neither progress nor no_progress: decide by
-	                                                                     the terminal */
-	int quiet, verbose;     /* counts */
+	bool itemize, stats, json, human_readable;
+	bool progress, no_progress; /* neither: decide by the terminal */
+	int quiet, verbose;         /* counts */
 	char *log_file;
 
 	/* how to get there */
@@ -88,25 +86,25 @@ void sync_options_init(struct sync_options *o);
 void sync_options_release(struct sync_options *o);
 
 /*
- * After opt_parse(): what one row cannot say. Refuses combinations that exclude each other and fills in what options
- * imply: --backup-dir: --backup; --delete-excluded: --delete; --append-verify: --inplace; --no-perms: --no-acls;
- * --files-from: --no-recursive unless -r; -C: its rules; --backup with --delete: a rule that protects the backups. May be
- * called again. 0 or -1 with ERR_USAGE.
+ * After opt_parse(): what one row cannot say. Refuses combinations that exclude each other and fills in what
+ * options imply: --backup-dir: --backup; --delete-excluded: --delete; --append-verify: --inplace; --no-perms:
+ * --no-acls; --files-from: --no-recursive unless -r; -C: its rules; --backup with --delete: a rule that
+ * protects the backups. May be called again. 0 or -1 with ERR_USAGE.
  */
 int sync_options_check(struct sync_options *o, struct err *e);
 
 /*
- * Options of a peer (opt_encode() over the table) into *o, which holds the defaults; then the derived fields as by check.
- * Refuses, besides what opt_decode() refuses, rules that would make this end read a file of the peer's choice ("merge
- * FILE"; dir-merge is fine) with ERR_REFUSED. 0 or -1.
+ * Options of a peer (opt_encode() over the table) into *o, which holds the defaults; then the derived fields
+ * as by check. Refuses, besides what opt_decode() refuses, rules that would make this end read a file of the
+ * peer's choice ("merge FILE"; dir-merge is fine) with ERR_REFUSED. 0 or -1.
  */
 int sync_options_decode(struct sync_options *o, struct cursor *c, struct err *e);
 
 /*
- * Read o->files_from ("-" is stdin; nothing happens when it is unset) into o->files_list: names relative to the source,
- * each NUL-terminated, without leading "/", "./", doubled or trailing slashes; "." is the source itself. Sorted so that a
- * directory stands directly before what is below it, duplicates dropped. ".." in a name and a name that is none are
- * ERR_USAGE, an unreadable file is ERR_SOURCE. May block on stdin. 0 or -1.
+ * Read o->files_from ("-" is stdin; nothing happens when it is unset) into o->files_list: names relative to
+ * the source, each NUL-terminated, without leading "/", "./", doubled or trailing slashes; "." is the source
+ * itself. Sorted so that a directory stands directly before what is below it, duplicates dropped. ".." in a
+ * name is ERR_USAGE, an unreadable file is ERR_SOURCE. May block on stdin. 0 or -1.
  */
 int sync_options_read_files_from(struct sync_options *o, struct err *e);
 

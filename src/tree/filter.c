@@ -117,10 +117,10 @@ static struct filter_dir *dir_new(const struct filter *f, size_t path_len)
 	return d;
 }
 
-struct filter_dir *filter_root(const struct filter *f, int dir_fd, struct err *e)
+static struct filter_dir *root_new(const struct filter *f, int dir_fd, int files_fd, struct err *e)
 {
 	struct ruleset *base = ruleset_base(f, e);
-	struct ruleset *set = base ? ruleset_enter(f, base, dir_fd, 0, e) : NULL;
+	struct ruleset *set = base ? ruleset_enter(f, base, files_fd, 0, e) : NULL;
 
 	ruleset_unref(base);
 	if (!set)
@@ -132,6 +132,16 @@ struct filter_dir *filter_root(const struct filter *f, int dir_fd, struct err *e
 	if (!filter_empty(f))
 		d->root_path = path_of(dir_fd);
 	return d;
+}
+
+struct filter_dir *filter_root(const struct filter *f, int dir_fd, struct err *e)
+{
+	return root_new(f, dir_fd, dir_fd, e);
+}
+
+struct filter_dir *filter_root_above(const struct filter *f, int dir_fd, struct err *e)
+{
+	return root_new(f, dir_fd, -1, e);
 }
 
 /* The path is kept whole when rules ask for it and it is short, else only this directory's part of it. */

@@ -10,11 +10,13 @@
  *
  * Where it differs from rsync 3.5.0, on purpose:
  * - A dir-merge name with a path (": /.rsync-filter") looks in the transfer's root and below, never in the
- *   directories above; a name that climbs out ("../x") is refused.
+ *   directories above (inside a per-directory file: in that directory and below); a name that climbs out ("../x")
+ *   is refused.
  * - In a per-directory file an anchored pattern is matched relative to that directory even when a directory's own
- *   name contains wildcards, and a merge rule there ("./ FILE") is relative to that directory and cannot leave it.
+ *   name contains wildcards, and a merge rule there (". FILE") is relative to that directory and cannot leave it.
  * - In a word-split file "- foo + bar" is two rules, and the x modifier of a merge rule is inherited by the rules of
  *   its file (both as the manual says and rsync does not do).
+ * - With --delete-excluded the e modifier hides a merge file from the sender only, in per-directory files too.
  * - "-C" takes no argument; over-long patterns, NUL bytes, and merge files that are not regular files are errors.
  */
 #ifndef WHERRY_TREE_FILTER_H
@@ -72,6 +74,10 @@ bool filter_empty(const struct filter *f);
 /* Context of the transfer's root; dir_fd is an open fd of it, or -1 when there are no files to read (then only the
  * rules of the filter itself count, and rules with the '/' modifier see the root as "/"). NULL with *e as below. */
 struct filter_dir *filter_root(const struct filter *f, int dir_fd, struct err *e);
+
+/* The same when the root is only the directory above a source given without a trailing slash: its own merge files do
+ * not count (as in rsync), those of the source, which is entered with filter_enter(), do. */
+struct filter_dir *filter_root_above(const struct filter *f, int dir_fd, struct err *e);
 
 /* Context of a subdirectory: parent's rules plus those in its own merge files (read through dir_fd, an open fd of
  * the subdirectory, O_NOFOLLOW, regular, at most 1 MiB each; a missing file is no error; -1 = no files). `name` is

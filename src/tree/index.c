@@ -182,7 +182,8 @@ static int save(struct index_cache *idx, struct shard *s, struct err *e)
 		return -1;
 	adopt_newer(idx, s);
 	u64map_release(&s->by_ino);
-	qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
+	if (s->count)
+		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
 	struct index_merge m = {
 		.f = &s->file, .fresh = s->rows, .fresh_count = s->count, .rows_max = INDEX_ROWS_MAX};
 	int rc = index_file_write(idx->dir_fd, s->dev, &m, e);

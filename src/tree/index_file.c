@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "os/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK_ROWS = 64, RENEW_DAYS = 7, VERSION = 1, COUNT_LIMIT = 1 << 28 };
+enum { BLOCK_ROWS = 64, CACHE_SLOTS = 8, RENEW_DAYS = 7, VERSION = 1, COUNT_LIMIT = 1 << 28 };
 
 struct header {
 	char magic[8];
@@ -45,13 +46,14 @@ _Static_assert(sizeof(struct header) == 64, "header");
 
 static const char magic[8] = {'w', 'h', 'e', 'r', 'r', 'y', 'i', 'x'};
 
-/* The last block a thread has read: neighbours in a directory are neighbours in here. */
-static _Thread_local struct {
+/* The blocks a thread has read last, each in its slot: neighbours in a directory are neighbours in here. */
+struct block {
 	uint64_t generation;
-	size_t block;
+	size_t number;
 	size_t count;
 	struct index_row rows[BLOCK_ROWS];
-} cached;
+};
+static _Thread_local struct block cache[CACHE_SLOTS];
 
 static _Atomic uint64_t last_generation;
 
@@ -201,22 +203,23 @@ static size_t last_not_above(const uint64_t *keys, size_t stride, size_t n, uint
 	return lo ? lo - 1 : n;
 }
 
-static bool read_block(struct index_file *f, size_t block)
+static const struct block *read_block(struct index_file *f, size_t number)
 {
-	size_t first = block * BLOCK_ROWS;
+	struct block *b = &cache[number % CACHE_SLOTS];
+	size_t first = number * BLOCK_ROWS;
 	size_t n = f->count - first < BLOCK_ROWS ? f->count - first : BLOCK_ROWS;
 
-	if (cached.generation == f->generation && cached.block == block)
-		return true;
-	cached.generation = 0;
-	if (!pread_all(f->fd, cached.rows, n * sizeof(struct index_row), row_offset(first))) {
+	if (b->generation == f->generation && b->number == number)
+		return b;
+	b->generation = 0;
+	if (!pread_all(f->fd, b->rows, n * sizeof(struct index_row), row_offset(first))) {
 		f->damaged = true;
-		return false;
+		return NULL;
 	}
-	cached.generation = f->generation;
-	cached.block = block;
-	cached.count = n;
-	return true;
+	b->generation = f->generation;
+	b->number = number;
+	b->count = n;
+	return b;
 }
 
 static void mark_used(struct index_file *f, size_t i, uint32_t day)
@@ -232,21 +235,20 @@ static void mark_used(struct index_file *f, size_t i, uint32_t day)
 bool index_file_find(
 	struct index_file *f, uint64_t ino, uint64_t fingerprint, uint8_t digest[ENTRY_DIGEST_BYTES])
 {
-	size_t block = last_not_above(f->fence, sizeof(uint64_t), f->blocks, ino);
+	size_t number = last_not_above(f->fence, sizeof(uint64_t), f->blocks, ino);
+	const struct block *b = number < f->blocks ? read_block(f, number) : NULL;
+	size_t i = b ? last_not_above(&b->rows[0].ino, sizeof(struct index_row), b->count, ino) : 0;
 
-	if (block == f->blocks || !read_block(f, block))
+	if (!b || i == b->count)
 		return false;
-	size_t i = last_not_above(&cached.rows[0].ino, sizeof(struct index_row), cached.count, ino);
-	if (i == cached.count)
-		return false;
-	const struct index_row *row = &cached.rows[i];
+	const struct index_row *row = &b->rows[i];
 	if (row->ino != ino || row->fingerprint != fingerprint)
 		return false;
 	if (row->check != row_check(row, f->seed)) {
 		f->damaged = true;
 		return false;
 	}
-	mark_used(f, block * BLOCK_ROWS + i, row->day);
+	mark_used(f, number * BLOCK_ROWS + i, row->day);
 	memcpy(digest, row->digest, ENTRY_DIGEST_BYTES);
 	return true;
 }
@@ -443,7 +445,7 @@ int index_file_write(int dir_fd, uint64_t dev, const struct index_merge *m, stru
 		err_sys(e, ERR_IO, "write %s", temp);
 	if (close(fd) < 0 && rc == 0)
 		rc = err_sys(e, ERR_IO, "close %s", temp);
-	if (rc == 0 && renameat(dir_fd, temp, dir_fd, name) < 0)
+	if (rc == 0 && (fault_point("index rename") < 0 || renameat(dir_fd, temp, dir_fd, name) < 0))
 		rc = err_sys(e, ERR_IO, "rename %s", temp);
 	if (rc < 0)
 		unlinkat(dir_fd, temp, 0);

@@ -1,0 +1,252 @@
+/*
+ * Signatures of what is here already, and the fine hashes that a sender asks for. Only so many bytes of signatures are out at a time.
+ */
+#include "sync/recv_internal.h"
+
+#include "os/copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SIG_BYTES_OUT = 32 << 20, SIG_BYTES_PER_BLOCK = 12 };
+
+struct sig_task {
+	struct receiver *r;
+	struct delta_want w;
+};
+
+struct refine_task {
+	struct recv_dir *rd; /* referenced */
+	uint64_t index;
+	struct delta_range *ranges;
+	size_t count;
+};
+
+static uint64_t sig_bytes(uint64_t basis_size)
+{
+	return (basis_size / sig_block_len(basis_size) + 1) * SIG_BYTES_PER_BLOCK;
+}
+
+/* An unfinished file of the right neighbourhood: what it lacks at the end is taken from the old file, so that both help. */
+static void extend_partial(struct recv_dir *rd, uint64_t index, int fd, uint8_t *io)
+{
+	int old = dest_open_basis(rd->dst, (size_t)index);
+	struct stat st;
+
+	if (old < 0)
+		return;
+	if (fstat(fd, &st) == 0) {
+		uint64_t at = (uint64_t)st.st_size;
+		int64_t n;
+		while ((n = pread_full(old, io, SESSION_IO_BYTES, at)) > 0 && pwrite_all(fd, io, (size_t)n, at) == 0)
+			at += (uint64_t)n;
+	}
+	close(old);
+}
+
+static int open_basis(struct recv_dir *rd, uint64_t index, enum basis_kind basis)
+{
+	if (basis == BASIS_PARTIAL)
+		return dest_open_partial(rd->dst, (size_t)index);
+	return dest_open_basis(rd->dst, (size_t)index);
+}
+
+static int hash_blocks(struct receiver *r, int fd, struct sig *sig)
+{
+	uint8_t *block = xmalloc(sig->block_len);
+	int bad = 0;
+
+	for (uint32_t i = 0; i < sig->count && bad == 0 && !session_stopped(r->s); i++) {
+		uint64_t at = (uint64_t)i * sig->block_len;
+		size_t n = sig->basis_size - at < sig->block_len ? (size_t)(sig->basis_size - at) : sig->block_len;
+		if (pread_full(fd, block, n, at) != (int64_t)n)
+			bad = -1;
+		else
+			sig_set_block(sig, i, block, n);
+	}
+	free(block);
+	return bad;
+}
+
+static int make_sig(struct recv_dir *rd, const struct delta_want *w, struct sig *sig)
+{
+	struct receiver *r = rd->r;
+	struct stat st;
+	int fd = open_basis(rd, w->index, w->basis);
+	int bad = -1;
+
+	if (fd < 0)
+		return -1;
+	if (w->basis == BASIS_PARTIAL)
+		extend_partial(rd, w->index, fd, session_worker(r->s)->io);
+	if (fstat(fd, &st) == 0) {
+		sig_init(sig, (uint64_t)st.st_size, r->s->keys.sig_seed);
+		bad = hash_blocks(r, fd, sig);
+		if (bad != 0)
+			sig_release(sig);
+	}
+	close(fd);
+	return bad;
+}
+
+static void ask_whole(struct recv_dir *rd, uint64_t index)
+{
+	struct receiver *r = rd->r;
+
+	pthread_mutex_lock(&r->lock);
+	struct recv_need *n = recv_find_need(rd, index);
+	if (n->basis == BASIS_DEST)
+		n->basis = BASIS_NONE;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void send_want(struct recv_dir *rd, const struct delta_want *w, const struct buf *sig)
+{
+	struct want_item item = {.index = w->index, .kind = WANT_WHOLE};
+	struct buf b;
+
+	if (sig) {
+		item.kind = w->basis == BASIS_DEST ? WANT_DELTA : WANT_DELTA_INPLACE;
+		item.data = sig->data;
+		item.data_len = sig->len;
+	}
+	buf_init(&b, FRAME_MAX);
+	msg_want_begin(&b, rd->id, 1, false);
+	msg_want_item(&b, &item);
+	session_send(rd->r->s, MSG_WANT, &b);
+	buf_release(&b);
+}
+
+static void run_sig(void *arg)
+{
+	struct sig_task *t = arg;
+	struct recv_dir *rd = t->w.rd;
+	struct receiver *r = t->r;
+	struct sig sig = {0};
+	struct buf b;
+
+	buf_init(&b, WANT_DATA_MAX);
+	bool made = make_sig(rd, &t->w, &sig) == 0;
+	if (made)
+		sig_encode(&sig, &b);
+	made = made && !b.overflow;
+	if (!made)
+		ask_whole(rd, t->w.index);
+	if (!session_stopped(r->s))
+		send_want(rd, &t->w, made ? &b : NULL);
+	sig_release(&sig);
+	buf_release(&b);
+	pthread_mutex_lock(&r->lock);
+	rd->backlog--;
+	pthread_mutex_unlock(&r->lock);
+	recv_check_dir(rd);
+	recv_dir_unref(rd);
+	free(t);
+}
+
+/* With the lock held. */
+void recv_start_deltas(struct receiver *r)
+{
+	while (r->delta_count && (r->sig_bytes < SIG_BYTES_OUT)) {
+		struct delta_want w = r->deltas[--r->delta_count];
+		if (!w.rd->planned) { /* its directory flushes its other wants first */
+			r->delta_count++;
+			break;
+		}
+		struct sig_task *t = xmalloc(sizeof(*t));
+		struct recv_need *n = recv_find_need(w.rd, w.index);
+		n->sig_bytes = sig_bytes(w.size);
+		r->sig_bytes += n->sig_bytes;
+		*t = (struct sig_task){.r = r, .w = w};
+		pool_push_last(r->s->pool, run_sig, t);
+	}
+}
+
+void recv_want_delta(struct recv_dir *rd, uint64_t index, enum basis_kind basis, uint64_t size)
+{
+	struct receiver *r = rd->r;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->delta_count == r->delta_cap) {
+		r->delta_cap = r->delta_cap ? r->delta_cap * 2 : 64;
+		r->deltas = xreallocarray(r->deltas, r->delta_cap, sizeof(*r->deltas));
+	}
+	r->deltas[r->delta_count++] = (struct delta_want){recv_dir_ref(rd), index, basis, size};
+	rd->backlog++;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* --- fine hashes --------------------------------------------------------------------------------------------------------------- */
+
+static size_t pieces_of(const struct refine_task *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		n += t->ranges[i].pieces;
+	return n;
+}
+
+/* A piece that cannot be read gets a hash that cannot match anything the sender computes, by way of its length. */
+static void hash_pieces(const struct refine_task *t, int fd, uint64_t *hashes)
+{
+	uint64_t seed = t->rd->r->s->keys.sig_seed;
+	uint8_t piece[DELTA_FINE_BYTES];
+	size_t k = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		for (uint32_t p = 0; p < t->ranges[i].pieces; p++) {
+			uint64_t at = t->ranges[i].basis_offset + (uint64_t)p * DELTA_FINE_BYTES;
+			int64_t n = fd < 0 ? 0 : pread_full(fd, piece, sizeof(piece), at);
+			hashes[k++] = refine_hash(seed, piece, n > 0 ? (size_t)n : 0);
+		}
+	}
+}
+
+static void run_refine(void *arg)
+{
+	struct refine_task *t = arg;
+	struct receiver *r = t->rd->r;
+	size_t n = pieces_of(t);
+	uint64_t *hashes = xreallocarray(NULL, n ? n : 1, sizeof(*hashes));
+	int fd = dest_open_basis(t->rd->dst, (size_t)t->index);
+	struct buf b;
+
+	hash_pieces(t, fd, hashes);
+	if (fd >= 0)
+		close(fd);
+	buf_init(&b, FRAME_MAX);
+	msg_refine_encode(t->rd->id, t->index, hashes, n, &b);
+	if (!session_stopped(r->s))
+		session_send(r->s, MSG_REFINE, &b);
+	buf_release(&b);
+	free(hashes);
+	free(t->ranges);
+	recv_dir_unref(t->rd);
+	free(t);
+}
+
+int recv_refine(struct receiver *r, struct cursor *c, struct err *e)
+{
+	struct refine_task *t = xcalloc(1, sizeof(*t));
+	uint64_t dir_id;
+
+	if (msg_refine_req_decode(&dir_id, &t->index, &t->ranges, &t->count, c, e) != 0) {
+		free(t);
+		return -1;
+	}
+	t->rd = recv_find_dir(r, dir_id);
+	pthread_mutex_lock(&r->lock);
+	bool asked = t->rd && t->rd->dst && t->rd->planned && recv_find_need(t->rd, t->index);
+	pthread_mutex_unlock(&r->lock);
+	if (!asked) {
+		recv_dir_unref(t->rd);
+		free(t->ranges);
+		free(t);
+		return err_set(e, ERR_PROTOCOL, "REFINE_REQ for a file that was not wanted");
+	}
+	pool_push(r->s->pool, run_refine, t);
+	return 0;
+}

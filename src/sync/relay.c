@@ -1,0 +1,112 @@
+#include "sync/relay.h"
+
+#include "base/alloc.h"
+#include "proto/frames.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { KEEPALIVE_MS = 20000 };
+
+/* One direction: everything `from` says goes to `to`, except what is meant for people. */
+struct leg {
+	struct frames *from, *to;
+	struct chan *from_chan, *to_chan;
+	struct report *report;
+	struct sync_counts *counts; /* filled when a SUMMARY passes */
+	enum err_code result;
+	bool over; /* the last message of this direction has passed */
+	struct err e;
+};
+
+static void look(struct leg *l, const struct frame *h, const struct buf *wire)
+{
+	struct buf raw;
+	struct msg_event ev;
+	struct msg_summary m;
+	struct msg_fatal f;
+	struct err e = {0};
+
+	if (h->type == MSG_BYE)
+		l->over = true;
+	if (h->type != MSG_EVENT && h->type != MSG_SUMMARY && h->type != MSG_FATAL)
+		return;
+	buf_init(&raw, FRAME_MAX);
+	if (frames_inflate(l->from, h, wire, &raw, &e) == 0) {
+		struct cursor c = cur_make(raw.data, raw.len);
+		if (h->type == MSG_EVENT && msg_event_decode(&ev, &c, &e) == 0)
+			report_event(l->report, &ev);
+		if (h->type == MSG_SUMMARY && msg_summary_decode(&m, &c, &e) == 0) {
+			*l->counts = m.counts;
+			l->result = m.result;
+			l->over = true;
+		}
+		if (h->type == MSG_FATAL && msg_fatal_decode(&f, &c, &e) == 0)
+			err_set(&l->e, f.code, "%s", f.text);
+	}
+	buf_release(&raw);
+}
+
+static void *run_leg(void *arg)
+{
+	struct leg *l = arg;
+	struct frame h;
+	struct buf wire;
+	struct err e = {0};
+	int r;
+
+	buf_init(&wire, FRAME_MAX);
+	while ((r = frames_relay(l->from, l->to, &h, &wire, &e)) == 1)
+		look(l, &h, &wire);
+	if (r == 0 && !l->over)
+		chan_explain_end(l->from_chan, &e);
+	if (!l->over && l->e.code == ERR_NONE)
+		l->e = e;
+	buf_release(&wire);
+	if (!l->over)
+		chan_shutdown(l->to_chan);
+	return NULL;
+}
+
+static int run_both(struct leg *a, struct leg *b, struct err *e)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, run_leg, a) != 0)
+		return err_set(e, ERR_INTERNAL, "cannot start a thread");
+	run_leg(b);
+	pthread_join(thread, NULL);
+	/* when one end fails the other only sees its line close: the first cause is the one that is not "closed" */
+	if (a->e.code != ERR_NONE && (a->e.code != ERR_CLOSED || b->e.code == ERR_NONE))
+		*e = a->e;
+	else if (b->e.code != ERR_NONE)
+		*e = b->e;
+	return e->code == ERR_NONE ? 0 : -1;
+}
+
+int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
+	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+{
+	struct chan *a = remote_connect(o, src, e);
+	struct chan *b = a ? remote_connect(o, dst, e) : NULL;
+	struct frames *fa = a ? frames_new(a, KEEPALIVE_MS) : NULL;
+	struct frames *fb = b ? frames_new(b, KEEPALIVE_MS) : NULL;
+	bool items = report_wants_items(report);
+	int r = -1;
+
+	if (fb && remote_start(fa, o, START_SEND, src, items, e) == 0 && remote_start(fb, o, START_RECEIVE, dst, items, e) == 0) {
+		struct leg there = {.from = fa, .to = fb, .from_chan = a, .to_chan = b, .report = report, .counts = counts};
+		struct leg back = {.from = fb, .to = fa, .from_chan = b, .to_chan = a, .report = report, .counts = counts};
+		r = run_both(&there, &back, e);
+		if (r == 0 && back.result != ERR_NONE && back.result != ERR_PARTIAL && back.result != ERR_VANISHED)
+			r = err_set(e, back.result, "the receiver refused part of the work, see above");
+		traffic->result = r == 0 ? back.result : ERR_NONE;
+	}
+	frames_free(fa);
+	frames_free(fb);
+	traffic->in = (a ? chan_bytes_in(a) : 0) + (b ? chan_bytes_in(b) : 0);
+	traffic->out = (a ? chan_bytes_out(a) : 0) + (b ? chan_bytes_out(b) : 0);
+	chan_free(a);
+	chan_free(b);
+	return r;
+}
