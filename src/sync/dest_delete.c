@@ -170,7 +170,8 @@ static int compare_doomed(const void *a, const void *b)
 
 static void collect_all(struct dest *d, struct removals *out)
 {
-	qsort(d->doomed, d->doomed_count, sizeof(*d->doomed), compare_doomed);
+	if (d->doomed_count)
+		qsort(d->doomed, d->doomed_count, sizeof(*d->doomed), compare_doomed);
 	for (size_t i = 0; i < d->doomed_count; i++) {
 		struct doomed *x = &d->doomed[i];
 		if (x->gone)
