@@ -332,6 +332,7 @@ def test_symlink_loops_with_copy_links_end(wherry, s, mode):
     r = wherry.copy(mode, s.src + "/", s.dst, "--copy-links", status=None, timeout=60)
     assert r.status in (PARTIAL, OK), repr(r)
     assert s.read("dst/f0") == b"data 0"
+    assert not os.path.exists(s.dst + "/d/up" * 50), "went round and round"
 
 
 @everywhere

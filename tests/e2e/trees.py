@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import struct
+import subprocess
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -165,8 +166,7 @@ def remove(root):
                     os.chmod(p, 0o700)
     try:
         shutil.rmtree(root)
-    except OSError:  # a tree deeper than PATH_MAX
-        import subprocess
+    except (OSError, RecursionError):  # a tree deeper than PATH_MAX
         subprocess.run(["rm", "-rf", "--", root], check=True)
 
 
