@@ -52,8 +52,9 @@ struct dest_source {
 	/* A new file that may be one that is here already under another name: true = the callee decides later (dest_file_move(), or want() by
 	 * itself, or with --dry-run dest_predict()); it holds a reference to dir. May be NULL. */
 	bool (*hold)(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need);
-	/* dir's source entry `index` (no directory) is the same here now. Only called with --remove-source-files. */
-	void (*safe)(void *ctx, struct dest_dir *dir, size_t index);
+	/* The source's entry at `path` (no directory) is the same here now; token: dest_dir_set_token() of its directory. Only called with
+	 * --remove-source-files. */
+	void (*safe)(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index);
 	/* dir's source entry `index` is a directory to go down into (exists: it is already at the destination). */
 	void (*enter)(void *ctx, struct dest_dir *dir, size_t index, bool exists);
 	/* All of dir has been planned: flush what was collected. */
@@ -110,6 +111,7 @@ const struct dirlist *dest_dir_source(const struct dest_dir *dir);
 int dest_dir_fd(const struct dest_dir *dir);
 void *dest_dir_user(const struct dest_dir *dir); /* for the source's own use */
 void dest_dir_set_user(struct dest_dir *dir, void *user);
+void dest_dir_set_token(struct dest_dir *dir, uint64_t token); /* for safe(); before it is planned */
 
 /* --- contents ------------------------------------------------------------------------------------------------------------ */
 

@@ -329,6 +329,11 @@ int dest_dir_fd(const struct dest_dir *dir)
 	return dir->fd;
 }
 
+void dest_dir_set_token(struct dest_dir *dir, uint64_t token)
+{
+	dir->token = token;
+}
+
 void *dest_dir_user(const struct dest_dir *dir)
 {
 	return dir->user;

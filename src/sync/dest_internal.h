@@ -40,6 +40,9 @@ struct late_link {
 	uint32_t mode;
 	uint64_t dev, ino; /* of the destination's entry, ino 0 = absent */
 	struct plan_item item;
+	struct entry en; /* only its numbers are used later */
+	uint64_t token;
+	size_t index;
 };
 
 struct link_group {
@@ -132,6 +135,7 @@ struct dest_dir {
 	struct dirlist dst;
 	struct filter_dir *filter;
 	void *user;
+	uint64_t token;
 };
 
 /* dest.c */
@@ -154,6 +158,7 @@ void dest_placed(
 	struct dest_dir *dir, const struct entry *src, const struct plan_item *item); /* count and tell */
 
 void dest_safe(struct dest_dir *dir, const struct entry *src);
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token, size_t index);
 
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };

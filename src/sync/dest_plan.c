@@ -105,13 +105,22 @@ void dest_placed(struct dest_dir *dir, const struct entry *src, const struct pla
 	dest_safe(dir, src);
 }
 
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token, size_t index)
+{
+	if (!d->opts->remove_source_files || d->opts->dry_run || !d->p.source.safe)
+		return;
+	char *path = path_join(dir, name);
+	d->p.source.safe(d->p.source.ctx, path, en, token, index);
+	free(path);
+}
+
 /* The source may let go of it now. */
 void dest_safe(struct dest_dir *dir, const struct entry *src)
 {
 	struct dest *d = dir->d;
 
-	if (d->opts->remove_source_files && !d->opts->dry_run && d->p.source.safe && !S_ISDIR(src->mode))
-		d->p.source.safe(d->p.source.ctx, dir, (size_t)(src - dir->src.entries));
+	if (!S_ISDIR(src->mode))
+		dest_tell_safe(d, dir->path, src->name, src, dir->token, (size_t)(src - dir->src.entries));
 }
 
 static void put_attributes(struct dest_dir *dir, const struct entry *src, const struct plan_item *item)

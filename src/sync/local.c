@@ -205,17 +205,21 @@ static void push_copies(struct visit *v)
 	}
 }
 
-static void on_safe(void *ctx, struct dest_dir *dir, size_t index)
+static void on_safe(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index)
 {
 	struct local *l = ctx;
-	struct entry en = source_entry(l, dir, index);
+
+	(void)token;
+	(void)index;
+	if (l->rename_to && !strchr(path, '/'))
+		path = source_single(l->source);
 
 	pthread_mutex_lock(&l->lock);
 	if (l->done_count == l->done_cap) {
 		l->done_cap = l->done_cap ? l->done_cap * 2 : 64;
 		l->done = xreallocarray(l->done, l->done_cap, sizeof(*l->done));
 	}
-	l->done[l->done_count++] = (struct done){path_join(dest_dir_path(dir), en.name), en};
+	l->done[l->done_count++] = (struct done){xstrdup(path), *en};
 	pthread_mutex_unlock(&l->lock);
 }
 

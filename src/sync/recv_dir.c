@@ -214,17 +214,19 @@ static void on_planned(void *ctx, struct dest_dir *dir)
 		recv_send_wants(rd, last);
 }
 
-static void on_safe(void *ctx, struct dest_dir *dir, size_t index)
+static void on_safe(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index)
 {
 	struct receiver *r = ctx;
-	struct recv_dir *rd = dest_dir_user(dir);
+
+	(void)path;
+	(void)en;
 
 	pthread_mutex_lock(&r->lock);
 	if (r->safe_count == r->safe_cap) {
 		r->safe_cap = r->safe_cap ? r->safe_cap * 2 : 64;
 		r->safe = xreallocarray(r->safe, r->safe_cap, sizeof(*r->safe));
 	}
-	r->safe[r->safe_count++] = (struct safe_entry){rd->id, index};
+	r->safe[r->safe_count++] = (struct safe_entry){token, index};
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -298,6 +300,7 @@ static void run_plan(void *arg)
 		if (count)
 			rd->entered = xcalloc(count, 1);
 		dest_dir_set_user(rd->dst, rd);
+		dest_dir_set_token(rd->dst, rd->id);
 		dest_dir_plan(rd->dst, &rd->list);
 	} else if (!rd->failed && !session_stopped(r->s)) {
 		pthread_mutex_lock(&r->lock);
