@@ -16,7 +16,7 @@ struct change {
 	bool exec_if_any; /* X: the execute bits only where the entry had one, or is a directory */
 	uint32_t keep;    /* bits that stay */
 	uint32_t set;     /* bits that are added */
-	char copy;        /* 'u', 'g', 'o': those of that class are added or taken, as far as copy_mask; 0 = none */
+	char copy; /* 'u', 'g', 'o': those of that class are added or taken, as far as copy_mask; 0 = none */
 	bool copy_takes;
 	uint32_t copy_mask;
 };

@@ -71,10 +71,10 @@ struct dest_params {
 	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
 	int source_fd; /* the source when it is on this host (it may be inside the destination), else -1 */
-	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
-	bool root_created;   /* it was made for this run, or would be */
-	bool want_items; /* events for every change are wanted */
-	bool sent;       /* items are shown as '<' (we push to a remote) */
+	int root_fd;   /* the destination directory; -1: it does not exist (dry run) */
+	bool root_created; /* it was made for this run, or would be */
+	bool want_items;   /* events for every change are wanted */
+	bool sent;         /* items are shown as '<' (we push to a remote) */
 };
 
 struct dest *dest_new(const struct dest_params *p, struct err *e); /* NULL with *e */
@@ -156,7 +156,8 @@ int dest_open_partial(struct dest_dir *dir, size_t index);
 /* --- moves ----------------------------------------------------------------------------------------------------------------- */
 
 /* All regular files that are to be deleted, alone or with a directory: calls found() for each. For use when everything has been planned. */
-void dest_each_doomed_file(struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx);
+void dest_each_doomed_file(
+	struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx);
 
 /* Is this path, or a directory above it, going to be deleted? */
 bool dest_is_doomed(struct dest *d, const char *path);

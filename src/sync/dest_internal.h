@@ -81,7 +81,7 @@ struct dest {
 	int backup_fd, temp_fd;
 	struct guard {
 		uint64_t dev, ino;
-	} *guards; /* directories that are never deleted: the source, backups, references inside the destination */
+	} * guards; /* directories that are never deleted: the source, backups, references inside the destination */
 	size_t guard_count;
 	int *basis_dirs; /* fds of --link-dest, --copy-dest, --compare-dest */
 	size_t basis_dir_count;
@@ -116,7 +116,7 @@ struct dest_dir {
 	struct entry self;
 	bool has_self;
 	bool announced; /* its creation was told already */
-	bool bare; /* its contents are not wanted */
+	bool bare;      /* its contents are not wanted */
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
 	bool fresh;     /* created empty by us and not published: files may be made under their own names */
@@ -158,7 +158,8 @@ void dest_placed(
 	struct dest_dir *dir, const struct entry *src, const struct plan_item *item); /* count and tell */
 
 void dest_safe(struct dest_dir *dir, const struct entry *src);
-void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token, size_t index);
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
+	size_t index);
 
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };

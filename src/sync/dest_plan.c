@@ -105,7 +105,8 @@ void dest_placed(struct dest_dir *dir, const struct entry *src, const struct pla
 	dest_safe(dir, src);
 }
 
-void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token, size_t index)
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
+	size_t index)
 {
 	if (!d->opts->remove_source_files || d->opts->dry_run || !d->p.source.safe)
 		return;
@@ -159,7 +160,8 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 		need.basis_size = dst->size;
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
-	if (d->p.source.hold && !dst && src->size && !src->link_group && d->p.source.hold(d->p.source.ctx, dir, index, &need)) {
+	if (d->p.source.hold && !dst && src->size && !src->link_group &&
+		d->p.source.hold(d->p.source.ctx, dir, index, &need)) {
 		atomic_fetch_add(&dir->unfinished, 1);
 		return;
 	}
@@ -193,7 +195,8 @@ static bool may_replace(struct dest_dir *dir, const struct entry *src, const str
 	const struct sync_options *o = dir->d->opts;
 	struct err e;
 
-	if (!S_ISDIR(dst->mode) || S_ISDIR(src->mode) || o->del || o->force || is_empty_dir(dir->fd, dst->name))
+	if (!S_ISDIR(dst->mode) || S_ISDIR(src->mode) || o->del || o->force ||
+		is_empty_dir(dir->fd, dst->name))
 		return true;
 	err_set(&e, ERR_PARTIAL, "a directory is in the way; --delete or --force would remove it");
 	dest_entry_fault(dir->d, dir->path, src->name, &e);

@@ -32,7 +32,7 @@ struct local {
 	struct done {
 		char *path;
 		struct entry en; /* only its numbers are used later */
-	} *done; /* --remove-source-files: what has arrived */
+	} * done;                /* --remove-source-files: what has arrived */
 	size_t done_count, done_cap;
 };
 

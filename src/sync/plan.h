@@ -41,7 +41,7 @@ struct plan_rules {
 	bool perms, times, dir_times, link_times, owner, group, xattrs, acls; /* compare and keep these */
 	bool checksum, size_only, ignore_times, update, existing, ignore_existing;
 	int64_t modify_window;               /* seconds */
-	uint64_t max_size, min_size; /* regular files outside are left alone; max_size 0 = none */
+	uint64_t max_size, min_size;         /* regular files outside are left alone; max_size 0 = none */
 	bool (*may_set_group)(uint32_t gid); /* NULL = any */
 };
 

@@ -147,12 +147,14 @@ static void add_need(struct recv_dir *rd, uint64_t index, const struct dest_need
 	pthread_mutex_unlock(&rd->r->lock);
 }
 
-static enum basis_kind choose_basis(struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
+static enum basis_kind choose_basis(
+	struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
 {
 	const struct sync_options *o = rd->r->s->o;
 	bool worth = en->size >= DELTA_PAYS_FROM;
 
-	if (worth && !o->inplace && dest_dir_has_left_overs(dir) && (!need->has_basis || need->basis_size == en->size)) {
+	if (worth && !o->inplace && dest_dir_has_left_overs(dir) &&
+		(!need->has_basis || need->basis_size == en->size)) {
 		int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
 		if (fd >= 0) {
 			close(fd);
@@ -294,7 +296,8 @@ static void run_plan(void *arg)
 	struct receiver *r = rd->r;
 	size_t count = rd->list.count;
 
-	if (rd->dst && (rd->failed || session_stopped(r->s) || dest_stopped(r->dest) || !parent_allows(rd) || !dest_dir_open(rd->dst)))
+	if (rd->dst && (rd->failed || session_stopped(r->s) || dest_stopped(r->dest) || !parent_allows(rd) ||
+			       !dest_dir_open(rd->dst)))
 		make_void(rd);
 	if (rd->dst) {
 		if (count)
@@ -381,7 +384,8 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	if (bad == 0) {
 		struct dest_dir *above = rd->parent ? rd->parent->dst : NULL;
 		if (!rd->parent || above)
-			rd->dst = dest_dir_new(r->dest, above, path, m->flags & DIR_IMPLIED ? NULL : &m->self);
+			rd->dst =
+				dest_dir_new(r->dest, above, path, m->flags & DIR_IMPLIED ? NULL : &m->self);
 	} else {
 		recv_dir_unref(rd);
 		rd = NULL;

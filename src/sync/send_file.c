@@ -37,7 +37,8 @@ struct large_task {
 
 int send_status(struct sender *x, const struct sent_dir *d, uint64_t index, enum file_status status)
 {
-	struct msg_chunk m = {.dir_id = d->id, .index = index, .flags = CHUNK_FIRST | CHUNK_LAST, .status = status};
+	struct msg_chunk m = {
+		.dir_id = d->id, .index = index, .flags = CHUNK_FIRST | CHUNK_LAST, .status = status};
 	struct buf b;
 
 	buf_init(&b, 4096);
@@ -104,14 +105,16 @@ static int read_stable(int fd, struct entry *en, uint8_t *data, size_t room, boo
 	return 0;
 }
 
-static void tag_bytes(struct session_worker *w, uint64_t dir_id, uint64_t index, const void *data, size_t n, uint8_t tag[VERIFY_TAG_BYTES])
+static void tag_bytes(struct session_worker *w, uint64_t dir_id, uint64_t index, const void *data, size_t n,
+	uint8_t tag[VERIFY_TAG_BYTES])
 {
 	verifier_begin(w->verifier, dir_id, index);
 	verifier_update(w->verifier, data, n);
 	verifier_end(w->verifier, tag);
 }
 
-static void pack_one(struct sender *x, struct sent_dir *d, uint64_t index, int fd, struct entry *en, struct buf *pack)
+static void pack_one(
+	struct sender *x, struct sent_dir *d, uint64_t index, int fd, struct entry *en, struct buf *pack)
 {
 	struct session_worker *w = session_worker(x->s);
 	struct progress *progress = report_progress(x->s->report);
@@ -168,7 +171,8 @@ static void push_large(struct sender *x, struct sent_dir *d, uint64_t index)
 	pool_push(x->s->pool, run_large, t);
 }
 
-static void send_one(struct sender *x, struct sent_dir *d, struct source_dir *dir, uint64_t index, struct buf *pack)
+static void send_one(
+	struct sender *x, struct sent_dir *d, struct source_dir *dir, uint64_t index, struct buf *pack)
 {
 	struct entry en = d->list.entries[index];
 	struct pack_file failed = {.index = index, .status = FILE_ERROR};
@@ -274,7 +278,8 @@ static uint64_t next_extent(struct sender *x, int fd, uint64_t at, uint64_t size
 	return end > (off_t)at && (uint64_t)end < size ? (uint64_t)end - at : size - at;
 }
 
-static int send_data(struct sender *x, struct session_worker *w, struct msg_chunk *m, int fd, uint64_t at, uint64_t len, bool hole)
+static int send_data(struct sender *x, struct session_worker *w, struct msg_chunk *m, int fd, uint64_t at,
+	uint64_t len, bool hole)
 {
 	struct chunk_record record = {.op = hole ? CHUNK_HOLE : CHUNK_DATA, .len = len, .data = w->io};
 
@@ -294,7 +299,8 @@ static int send_data(struct sender *x, struct session_worker *w, struct msg_chun
 }
 
 /* 0 = sent and it stood still; 1 = it changed; -1 = errno; -2 = the session is over. */
-static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int fd, const struct entry *en, struct msg_chunk *m)
+static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int fd, const struct entry *en,
+	struct msg_chunk *m)
 {
 	struct session_worker *w = session_worker(x->s);
 	struct progress *progress = report_progress(x->s->report);
@@ -322,7 +328,8 @@ static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int f
 	return r;
 }
 
-static int finish_large(struct sender *x, struct msg_chunk *m, enum file_status status, struct entry_time mtime)
+static int finish_large(
+	struct sender *x, struct msg_chunk *m, enum file_status status, struct entry_time mtime)
 {
 	struct session_worker *w = session_worker(x->s);
 

@@ -113,7 +113,8 @@ fail:
 	return NULL;
 }
 
-struct source *source_open_here(const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
+struct source *source_open_here(
+	const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
 {
 	struct source *s = xcalloc(1, sizeof(*s));
 	struct stat st;
@@ -248,7 +249,8 @@ static bool is_loop(const struct source *s, struct source_dir *dir)
 {
 	struct stat st;
 
-	if ((!s->scan.follow_links && !s->scan.follow_dirs && !s->scan.follow_unsafe) || fstat(dir->fd, &st) != 0)
+	if ((!s->scan.follow_links && !s->scan.follow_dirs && !s->scan.follow_unsafe) ||
+		fstat(dir->fd, &st) != 0)
 		return false;
 	dir->dev = st.st_dev;
 	dir->ino = st.st_ino;
@@ -447,8 +449,9 @@ int source_remove(struct source *s, const char *path, const struct entry *en, st
 
 	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		r = err_sys(e, ERR_PARTIAL, "remove source");
-	else if (st.st_ino != en->ino || st.st_mtim.tv_sec != en->mtime.sec || (uint32_t)st.st_mtim.tv_nsec != en->mtime.nsec ||
-		(S_ISREG(st.st_mode) && (uint64_t)st.st_size != en->size))
+	else if (st.st_ino != en->ino || st.st_mtim.tv_sec != en->mtime.sec ||
+		 (uint32_t)st.st_mtim.tv_nsec != en->mtime.nsec ||
+		 (S_ISREG(st.st_mode) && (uint64_t)st.st_size != en->size))
 		r = err_set(e, ERR_VANISHED, "changed after it was copied; not removed");
 	else if (fault_point("remove source") != 0 || unlinkat(dir, name, 0) != 0)
 		r = err_sys(e, ERR_PARTIAL, "remove source");

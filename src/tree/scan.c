@@ -227,7 +227,10 @@ static void apply_filter(const struct scan_options *o, struct filter_dir *filter
 
 	if (filter_excludes(filter, en->name, is_dir, FILTER_SENDER))
 		en->flags |= ENTRY_HIDDEN;
-	if (o->side == FILTER_RECEIVER && o->doomed ? filter_protects_doomed(filter, en->name, is_dir, o->delete_excluded) : o->side == FILTER_RECEIVER && filter_protects(filter, en->name, is_dir, o->delete_excluded))
+	if (o->side == FILTER_RECEIVER && o->doomed
+			? filter_protects_doomed(filter, en->name, is_dir, o->delete_excluded)
+			: o->side == FILTER_RECEIVER &&
+				  filter_protects(filter, en->name, is_dir, o->delete_excluded))
 		en->flags |= ENTRY_PROTECTED;
 }
 
