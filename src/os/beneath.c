@@ -223,6 +223,14 @@ static bool is_component(const char *name)
 	return ok;
 }
 
+int beneath_open_following(int root_fd, const char *path, int flags)
+{
+	struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+
+	return (int)syscall(SYS_openat2, root_fd, *path ? path : ".", &how, sizeof(how));
+}
+
 int beneath_open(int root_fd, const char *path, int flags, mode_t mode)
 {
 	flags |= O_CLOEXEC;

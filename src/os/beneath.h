@@ -21,6 +21,9 @@
  * one plain openat(). Blocks as open(2) does: give O_NONBLOCK where the name may be a fifo. Returns an fd. */
 int beneath_open(int root_fd, const char *path, int flags, mode_t mode);
 
+/* Open an existing path whose symlinks are followed as long as they stay beneath root_fd. Needs openat2. fd or -1. */
+int beneath_open_following(int root_fd, const char *path, int flags);
+
 /* Same, but only the parent is resolved: returns the parent's fd (O_PATH|O_DIRECTORY) and the last component
  * in *name, which points into path. EINVAL when the path names no entry: "", ".", or a '/' at its end. */
 int beneath_parent(int root_fd, const char *path, const char **name);

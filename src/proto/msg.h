@@ -120,8 +120,7 @@ enum hello_flag {
 	HELLO_NO_FP = 4, /* receiver: no fingerprints wanted: list everything, send what is asked for */
 	HELLO_SINGLE = 8, /* sender: the source is not a directory, or a directory without trailing slash: the
 	                     list has one top entry */
-	HELLO_DRY = 16,
-	HELLO_FILE = 32, /* sender, with SINGLE: the top entry is no directory */
+	HELLO_FILE = 32,  /* sender, with SINGLE: the top entry is no directory */
 };
 struct msg_hello {
 	uint32_t version; /* highest the end speaks; both use the lower one */
@@ -187,14 +186,13 @@ struct msg_root_fp {
 void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out);
 int msg_root_fp_decode(struct msg_root_fp *m, struct cursor *c, struct err *e);
 
-/* --- TABLE: rows of fixed size, little-endian: u64 path hash, 16 bytes own fingerprint, 16 of the subtree's */
+/* --- TABLE: rows of fixed size, little-endian: u64 path hash, 16 bytes subtree fingerprint */
 
 struct table_row {
 	uint64_t path_hash;
-	struct hash128 own;
 	struct hash128 tree;
 };
-enum { TABLE_ROW_BYTES = 40, TABLE_FLAG_END = 1 };
+enum { TABLE_ROW_BYTES = 24, TABLE_FLAG_END = 1 };
 void msg_table_begin(struct buf *out, bool end, size_t rows);
 void msg_table_row(struct buf *out, const struct table_row *row);
 int msg_table_decode(
@@ -271,7 +269,7 @@ enum file_status {
 	FILE_OK = 0,
 	FILE_SAME = 1,
 	FILE_ERROR = 2,
-	FILE_CHANGED = 3,  /* changed while it was read: forget it, another attempt follows */
+	FILE_CHANGED = 3, /* changed while it was read: forget it, another attempt follows */
 	FILE_VANISHED = 4,
 	FILE_REFRESHED = 5, /* as FILE_OK, but it had changed since it was listed: its time now follows */
 };

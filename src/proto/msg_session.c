@@ -12,7 +12,7 @@
 static const uint8_t magic[4] = {'W', 'H', 'R', 'Y'};
 
 enum { START_FLAGS_KNOWN = START_WANT_ITEMS | START_CONTENTS };
-enum { HELLO_FLAGS_KNOWN = HELLO_ROOT | HELLO_EMPTY | HELLO_NO_FP | HELLO_SINGLE | HELLO_DRY };
+enum { HELLO_FLAGS_KNOWN = HELLO_ROOT | HELLO_EMPTY | HELLO_NO_FP | HELLO_SINGLE | HELLO_FILE };
 
 static int get_magic(struct cursor *c, const char *what, struct err *e)
 {

@@ -104,7 +104,6 @@ void msg_table_begin(struct buf *out, bool end, size_t rows)
 void msg_table_row(struct buf *out, const struct table_row *row)
 {
 	buf_put_u64(out, row->path_hash);
-	wire_put_hash(out, row->own);
 	wire_put_hash(out, row->tree);
 }
 
@@ -120,7 +119,6 @@ int msg_table_decode(struct cursor *c, bool *end, size_t *rows, struct err *e)
 void msg_table_next(struct cursor *c, struct table_row *row)
 {
 	row->path_hash = cur_u64(c);
-	row->own = wire_get_hash(c);
 	row->tree = wire_get_hash(c);
 }
 

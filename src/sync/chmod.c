@@ -16,6 +16,9 @@ struct change {
 	bool exec_if_any; /* X: the execute bits only where the entry had one, or is a directory */
 	uint32_t keep;    /* bits that stay */
 	uint32_t set;     /* bits that are added */
+	char copy; /* 'u', 'g', 'o': those of that class are added or taken, as far as copy_mask; 0 = none */
+	bool copy_takes;
+	uint32_t copy_mask;
 };
 
 struct chmod_rules {
@@ -111,6 +114,19 @@ static void read_perms(struct reader *r)
 	}
 }
 
+/* "g=u": one letter instead of rwxXst, the bits of that class as they are then. */
+static bool read_copy(struct reader *r, char op)
+{
+	if (*r->p != 'u' && *r->p != 'g' && *r->p != 'o')
+		return false;
+	uint32_t who = r->who ? r->who : 0777;
+	r->out.copy = *r->p++;
+	r->out.copy_takes = op == '-';
+	r->out.copy_mask = r->who ? who : who & ~r->umask_bits;
+	r->out.keep = op == '=' ? PERM_BITS & ~who : PERM_BITS;
+	return true;
+}
+
 static bool read_symbolic(struct reader *r)
 {
 	read_who(r);
@@ -118,6 +134,8 @@ static bool read_symbolic(struct reader *r)
 	if (op != '+' && op != '-' && op != '=')
 		return false;
 	r->p++;
+	if (read_copy(r, op))
+		return true;
 	read_perms(r);
 	uint32_t who = r->who ? r->who : 0777;
 	uint32_t bits = r->perms & who;
@@ -182,6 +200,13 @@ void chmod_free(struct chmod_rules *r)
 	free(r);
 }
 
+static uint32_t copied_bits(const struct change *c, uint32_t perms)
+{
+	unsigned shift = c->copy == 'u' ? 6 : c->copy == 'g' ? 3 : 0;
+
+	return c->copy ? ((perms >> shift & 7) * 0111) & c->copy_mask : 0;
+}
+
 uint32_t chmod_apply(const struct chmod_rules *r, uint32_t mode)
 {
 	uint32_t type = mode & ~(uint32_t)PERM_BITS;
@@ -194,7 +219,9 @@ uint32_t chmod_apply(const struct chmod_rules *r, uint32_t mode)
 		if (is_dir ? c->files_only : c->dirs_only)
 			continue;
 		uint32_t set = c->exec_if_any && !any_exec ? c->set & ~(uint32_t)EXEC_BITS : c->set;
+		uint32_t copied = copied_bits(c, perms);
 		perms = (perms & c->keep) | set;
+		perms = c->copy_takes ? perms & ~copied : perms | copied;
 	}
 	return type | perms;
 }

@@ -6,7 +6,8 @@
 
 enum { START_BYTES_MAX = OPTIONS_BYTES_MAX + PATH_BYTES_MAX };
 
-void start_encode(const struct sync_options *o, enum start_role role, const struct endpoint *ep, bool want_items, struct buf *out)
+void start_encode(const struct sync_options *o, enum start_role role, const struct endpoint *ep,
+	bool want_items, struct buf *out)
 {
 	struct sync_options defaults;
 	struct buf options;

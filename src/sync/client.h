@@ -10,7 +10,8 @@
 #include "sync/sync_options.h"
 
 /* A START message for a server: its part, the path, the options, and for a sender the list of --files-from. */
-void start_encode(const struct sync_options *o, enum start_role role, const struct endpoint *ep, bool want_items, struct buf *out);
+void start_encode(const struct sync_options *o, enum start_role role, const struct endpoint *ep,
+	bool want_items, struct buf *out);
 
 /* The options of a START into *o (initialised here, release it in any case). 0 or -1 with *e. */
 int start_options(const struct msg_start *m, struct sync_options *o, struct err *e);

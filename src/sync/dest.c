@@ -36,6 +36,8 @@ static void fill_rules(struct dest *d)
 		.existing = o->existing,
 		.ignore_existing = o->ignore_existing,
 		.modify_window = o->modify_window,
+		.max_size = o->max_size,
+		.min_size = o->min_size,
 		.may_set_group = d->root ? NULL : ids_own_group,
 	};
 }
@@ -120,6 +122,25 @@ static int open_helpers(struct dest *d, struct err *e)
 	return 0;
 }
 
+static void guard(struct dest *d, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return;
+	d->guards = xreallocarray(d->guards, d->guard_count + 1, sizeof(*d->guards));
+	d->guards[d->guard_count++] = (struct guard){st.st_dev, st.st_ino};
+}
+
+static void add_guards(struct dest *d)
+{
+	guard(d, d->p.source_fd);
+	guard(d, d->backup_fd);
+	guard(d, d->temp_fd);
+	for (size_t i = 0; i < d->basis_dir_count; i++)
+		guard(d, d->basis_dirs[i]);
+}
+
 /* Is there anything to flush at all? */
 static bool is_memory_fs(int fd)
 {
@@ -150,6 +171,7 @@ struct dest *dest_new(const struct dest_params *p, struct err *e)
 		goto fail;
 	if (open_helpers(d, e) != 0)
 		goto fail;
+	add_guards(d);
 	if (d->durable)
 		d->committer = committer_new(d);
 	return d;
@@ -193,6 +215,7 @@ void dest_free(struct dest *d)
 	for (size_t i = 0; i < d->basis_dir_count; i++)
 		close(d->basis_dirs[i]);
 	free(d->basis_dirs);
+	free(d->guards);
 	if (d->backup_fd >= 0)
 		close(d->backup_fd);
 	if (d->temp_fd >= 0)

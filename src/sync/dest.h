@@ -52,8 +52,9 @@ struct dest_source {
 	/* A new file that may be one that is here already under another name: true = the callee decides later (dest_file_move(), or want() by
 	 * itself, or with --dry-run dest_predict()); it holds a reference to dir. May be NULL. */
 	bool (*hold)(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need);
-	/* dir's source entry `index` (no directory) is the same here now. Only called with --remove-source-files. */
-	void (*safe)(void *ctx, struct dest_dir *dir, size_t index);
+	/* The source's entry at `path` (no directory) is the same here now; token: dest_dir_set_token() of its directory. Only called with
+	 * --remove-source-files. */
+	void (*safe)(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index);
 	/* dir's source entry `index` is a directory to go down into (exists: it is already at the destination). */
 	void (*enter)(void *ctx, struct dest_dir *dir, size_t index, bool exists);
 	/* All of dir has been planned: flush what was collected. */
@@ -69,10 +70,11 @@ struct dest_params {
 	struct idmap *ids;
 	struct index_cache *index; /* digest cache for --checksum, or NULL */
 	struct dest_source source;
-	int root_fd;     /* the destination directory; -1: it does not exist (dry run) */
-	bool root_created;   /* it was made for this run, or would be */
-	bool want_items; /* events for every change are wanted */
-	bool sent;       /* items are shown as '<' (we push to a remote) */
+	int source_fd; /* the source when it is on this host (it may be inside the destination), else -1 */
+	int root_fd;   /* the destination directory; -1: it does not exist (dry run) */
+	bool root_created; /* it was made for this run, or would be */
+	bool want_items;   /* events for every change are wanted */
+	bool sent;         /* items are shown as '<' (we push to a remote) */
 };
 
 struct dest *dest_new(const struct dest_params *p, struct err *e); /* NULL with *e */
@@ -109,6 +111,7 @@ const struct dirlist *dest_dir_source(const struct dest_dir *dir);
 int dest_dir_fd(const struct dest_dir *dir);
 void *dest_dir_user(const struct dest_dir *dir); /* for the source's own use */
 void dest_dir_set_user(struct dest_dir *dir, void *user);
+void dest_dir_set_token(struct dest_dir *dir, uint64_t token); /* for safe(); before it is planned */
 
 /* --- contents ------------------------------------------------------------------------------------------------------------ */
 
@@ -153,7 +156,8 @@ int dest_open_partial(struct dest_dir *dir, size_t index);
 /* --- moves ----------------------------------------------------------------------------------------------------------------- */
 
 /* All regular files that are to be deleted, alone or with a directory: calls found() for each. For use when everything has been planned. */
-void dest_each_doomed_file(struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx);
+void dest_each_doomed_file(
+	struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx);
 
 /* Is this path, or a directory above it, going to be deleted? */
 bool dest_is_doomed(struct dest *d, const char *path);

@@ -111,6 +111,14 @@ static void removals_release(struct removals *r)
 	free(r->v);
 }
 
+bool dest_is_guarded(const struct dest *d, const struct entry *en)
+{
+	for (size_t i = 0; i < d->guard_count; i++)
+		if (en->ino == d->guards[i].ino && en->dev == d->guards[i].dev)
+			return true;
+	return false;
+}
+
 enum { DELETE_DEPTH_MAX = 4096 };
 
 /* Everything below `path` that may go, deepest first; true when the directory itself may go too. */
@@ -134,6 +142,7 @@ static bool collect(struct dest *d, const char *path, struct filter_dir *parent,
 		return false;
 	}
 	struct scan_options scan = d->scan;
+	scan.doomed = true;
 	scan.xattrs = scan.acls = scan.digests = false;
 	if (scan_dir(&scan, fd, path, filter, &list, &e) != 0)
 		dest_entry_fault(d, path, "", &e);
@@ -144,7 +153,7 @@ static bool collect(struct dest *d, const char *path, struct filter_dir *parent,
 		const struct entry *en = &list.entries[i];
 		char *below = path_join(path, en->name);
 		bool keep =
-			(en->flags & ENTRY_PROTECTED) ||
+			(en->flags & ENTRY_PROTECTED) || dest_is_guarded(d, en) ||
 			(S_ISDIR(en->mode) && (!scan_may_enter(&d->scan, en) ||
 						      !collect(d, below, filter, en->name, out, depth + 1)));
 		if (keep) {

@@ -102,6 +102,8 @@ static int try_existing(struct dest_dir *dir)
 	if (!dir->parent)
 		return beneath_open(dir->d->p.root_fd, dir->path, flags, 0);
 	int fd = openat(dir->parent->fd, dir->name, flags);
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR) && dir->d->opts->keep_dirlinks)
+		fd = beneath_open_following(dir->d->p.root_fd, dir->path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0 && errno == EACCES && !dir->d->opts->dry_run &&
 		beneath_chmod(dir->parent->fd, dir->name, 0700) == 0)
 		fd = openat(dir->parent->fd, dir->name, flags);
@@ -325,6 +327,11 @@ const struct dirlist *dest_dir_source(const struct dest_dir *dir)
 int dest_dir_fd(const struct dest_dir *dir)
 {
 	return dir->fd;
+}
+
+void dest_dir_set_token(struct dest_dir *dir, uint64_t token)
+{
+	dir->token = token;
 }
 
 void *dest_dir_user(const struct dest_dir *dir)

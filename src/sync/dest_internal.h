@@ -40,6 +40,9 @@ struct late_link {
 	uint32_t mode;
 	uint64_t dev, ino; /* of the destination's entry, ino 0 = absent */
 	struct plan_item item;
+	struct entry en; /* only its numbers are used later */
+	uint64_t token;
+	size_t index;
 };
 
 struct link_group {
@@ -76,6 +79,10 @@ struct dest {
 	bool strict;  /* fsync every file and directory */
 	uint32_t umask, euid, egid;
 	int backup_fd, temp_fd;
+	struct guard {
+		uint64_t dev, ino;
+	} * guards; /* directories that are never deleted: the source, backups, references inside the destination */
+	size_t guard_count;
 	int *basis_dirs; /* fds of --link-dest, --copy-dest, --compare-dest */
 	size_t basis_dir_count;
 	_Atomic bool stop;
@@ -109,6 +116,7 @@ struct dest_dir {
 	struct entry self;
 	bool has_self;
 	bool announced; /* its creation was told already */
+	bool bare;      /* its contents are not wanted */
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
 	bool fresh;     /* created empty by us and not published: files may be made under their own names */
@@ -127,6 +135,7 @@ struct dest_dir {
 	struct dirlist dst;
 	struct filter_dir *filter;
 	void *user;
+	uint64_t token;
 };
 
 /* dest.c */
@@ -149,6 +158,8 @@ void dest_placed(
 	struct dest_dir *dir, const struct entry *src, const struct plan_item *item); /* count and tell */
 
 void dest_safe(struct dest_dir *dir, const struct entry *src);
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
+	size_t index);
 
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };
@@ -174,6 +185,7 @@ bool dest_from_reference(struct dest_dir *dir, size_t index, struct dest_need *n
 void dest_swap_later(
 	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item);
 void dest_doom(struct dest_dir *dir, const struct entry *en);
+bool dest_is_guarded(const struct dest *d, const struct entry *en);
 int dest_delete(struct dest *d, bool source_complete, struct err *e);
 void dest_late_dir(struct dest_dir *dir);
 int dest_remove(struct dest *d, const char *dir_path, int dir_fd, const char *name, uint32_t mode);

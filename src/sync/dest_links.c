@@ -19,6 +19,7 @@ bool dest_link_later(
 {
 	struct dest *d = dir->d;
 	bool leader;
+	bool linked = false;
 
 	pthread_mutex_lock(&d->lock);
 	uint64_t *slot = u64map_put(&d->groups, src->link_group, &leader);
@@ -32,7 +33,7 @@ bool dest_link_later(
 		*slot = (uint64_t)(uintptr_t)g;
 	} else {
 		struct link_group *g = (struct link_group *)(uintptr_t)*slot;
-		bool linked = dst && g->ino && dst->ino == g->ino && dst->dev == g->dev;
+		linked = dst && g->ino && dst->ino == g->ino && dst->dev == g->dev;
 		if (!linked) {
 			if (d->link_count == d->link_cap) {
 				d->link_cap = d->link_cap ? d->link_cap * 2 : 64;
@@ -45,6 +46,9 @@ bool dest_link_later(
 				.dev = dst ? dst->dev : 0,
 				.ino = dst ? dst->ino : 0,
 				.item = *item,
+				.en = *src,
+				.token = dir->token,
+				.index = (size_t)(src - dir->src.entries),
 			};
 			if (dst && S_ISDIR(dst->mode))
 				d->links[d->link_count - 1].item.replaces = true;
@@ -52,6 +56,8 @@ bool dest_link_later(
 		}
 	}
 	pthread_mutex_unlock(&d->lock);
+	if (linked)
+		dest_safe(dir, src);
 	return !leader;
 }
 
@@ -91,7 +97,8 @@ static int replace_with_link(struct dest *d, const struct late_link *l, int lead
 	return 0;
 }
 
-static bool make_link(struct dest *d, const struct late_link *l, const struct link_group *g)
+/* 1 = made, 0 = it was one already, -1 = reported. */
+static int make_link(struct dest *d, const struct late_link *l, const struct link_group *g)
 {
 	const char *leader_name;
 	const char *name;
@@ -114,7 +121,7 @@ static bool make_link(struct dest *d, const struct late_link *l, const struct li
 		close(leader_dir);
 	if (dir >= 0)
 		close(dir);
-	return done == 1;
+	return done;
 }
 
 void dest_make_links(struct dest *d)
@@ -124,7 +131,10 @@ void dest_make_links(struct dest *d)
 		uint64_t value = 0;
 		u64map_get(&d->groups, l->group, &value);
 		const struct link_group *g = (const struct link_group *)(uintptr_t)value;
-		if (!d->opts->dry_run && !make_link(d, l, g))
+		int made = d->opts->dry_run ? 1 : make_link(d, l, g);
+		if (made >= 0)
+			dest_tell_safe(d, "", l->path, &l->en, l->token, l->index);
+		if (made != 1)
 			continue;
 		bool is_new = l->item.iflags & ITEM_IS_NEW;
 		uint32_t iflags = ITEM_HLINK | ITEM_LOCAL_CHANGE | (is_new ? ITEM_IS_NEW : 0);

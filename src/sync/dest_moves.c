@@ -70,17 +70,20 @@ static void each_below(const struct each *x, const char *path, unsigned depth)
 	dirlist_release(&list);
 }
 
-void dest_each_doomed_file(struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx)
+void dest_each_doomed_file(
+	struct dest *d, void (*found)(void *ctx, const char *path, const struct entry *en), void *ctx)
 {
 	const struct each x = {d, found, ctx};
 
 	for (size_t i = 0; i < d->doomed_count; i++) {
 		const struct doomed *gone = &d->doomed[i];
 		char *path = path_join(gone->dir, gone->name);
-		struct entry en = {.name = gone->name, .mode = gone->mode, .size = gone->size, .mtime = gone->mtime};
+		struct entry en = {
+			.name = gone->name, .mode = gone->mode, .size = gone->size, .mtime = gone->mtime};
 		if (S_ISREG(gone->mode))
 			found(ctx, path, &en);
-		else if (S_ISDIR(gone->mode) && !d->p.filter_root) /* with filter rules some of it may have to stay */
+		else if (S_ISDIR(gone->mode) &&
+			 !d->p.filter_root) /* with filter rules some of it may have to stay */
 			each_below(&x, path, 0);
 		free(path);
 	}

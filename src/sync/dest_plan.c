@@ -105,13 +105,23 @@ void dest_placed(struct dest_dir *dir, const struct entry *src, const struct pla
 	dest_safe(dir, src);
 }
 
+void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
+	size_t index)
+{
+	if (!d->opts->remove_source_files || d->opts->dry_run || !d->p.source.safe)
+		return;
+	char *path = path_join(dir, name);
+	d->p.source.safe(d->p.source.ctx, path, en, token, index);
+	free(path);
+}
+
 /* The source may let go of it now. */
 void dest_safe(struct dest_dir *dir, const struct entry *src)
 {
 	struct dest *d = dir->d;
 
-	if (d->opts->remove_source_files && !d->opts->dry_run && d->p.source.safe && !S_ISDIR(src->mode))
-		d->p.source.safe(d->p.source.ctx, dir, (size_t)(src - dir->src.entries));
+	if (!S_ISDIR(src->mode))
+		dest_tell_safe(d, dir->path, src->name, src, dir->token, (size_t)(src - dir->src.entries));
 }
 
 static void put_attributes(struct dest_dir *dir, const struct entry *src, const struct plan_item *item)
@@ -150,7 +160,8 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 		need.basis_size = dst->size;
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
-	if (d->p.source.hold && !dst && src->size && !src->link_group && d->p.source.hold(d->p.source.ctx, dir, index, &need)) {
+	if (d->p.source.hold && !dst && src->size && !src->link_group &&
+		d->p.source.hold(d->p.source.ctx, dir, index, &need)) {
 		atomic_fetch_add(&dir->unfinished, 1);
 		return;
 	}
@@ -164,17 +175,59 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 	d->p.source.want(d->p.source.ctx, dir, index, &need);
 }
 
+static bool is_empty_dir(int dir_fd, const char *name)
+{
+	struct dirlist list = {0};
+	struct err e = {0};
+	struct scan_options plain = {.side = FILTER_RECEIVER};
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool empty = fd >= 0 && scan_dir(&plain, fd, "", NULL, &list, &e) == 0 && list.count == 0;
+
+	if (fd >= 0)
+		close(fd);
+	dirlist_release(&list);
+	return empty;
+}
+
 /* May an existing directory give way to something else here? */
 static bool may_replace(struct dest_dir *dir, const struct entry *src, const struct entry *dst)
 {
 	const struct sync_options *o = dir->d->opts;
 	struct err e;
 
-	if (!S_ISDIR(dst->mode) || o->del || o->force)
+	if (!S_ISDIR(dst->mode) || S_ISDIR(src->mode) || o->del || o->force ||
+		is_empty_dir(dir->fd, dst->name))
 		return true;
 	err_set(&e, ERR_PARTIAL, "a directory is in the way; --delete or --force would remove it");
 	dest_entry_fault(dir->d, dir->path, src->name, &e);
 	return false;
+}
+
+/* A directory whose contents are not wanted: a mount point with --one-file-system, or without --recursive. */
+static void make_bare(struct dest_dir *dir, const struct entry *src)
+{
+	struct dirlist nothing = {.partial = true};
+	char *path = path_join(dir->path, src->name);
+	struct dest_dir *child = dest_dir_new(dir->d, dir, path, src);
+
+	child->bare = true;
+	dest_dir_open(child);
+	dest_dir_plan(child, &nothing);
+	dest_dir_unref(child);
+	free(path);
+}
+
+/* --keep-dirlinks: a symlink to a directory inside the destination does for the directory. */
+static bool stands_for_directory(const struct dest_dir *dir, const struct entry *src, const struct entry *dst)
+{
+	if (!dir->d->opts->keep_dirlinks || !S_ISDIR(src->mode) || !dst || !S_ISLNK(dst->mode))
+		return false;
+	char *path = path_join(dir->path, src->name);
+	int fd = beneath_open_following(dir->d->p.root_fd, path, O_PATH | O_DIRECTORY);
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return fd >= 0;
 }
 
 static void act_on_directory(
@@ -198,7 +251,11 @@ static void act_on_directory(
 		atomic_fetch_add(&d->counts.created, 1);
 		dest_item(d, EVENT_ITEM, dir->path, src->name, item->iflags, src->mode, 0, NULL);
 	}
-	d->p.source.enter(d->p.source.ctx, dir, index, exists);
+	bool moved = src->flags & ENTRY_HAS_TREE_FP;
+	if (exists || (src->flags & ENTRY_LISTED) || moved)
+		d->p.source.enter(d->p.source.ctx, dir, index, exists);
+	else
+		make_bare(dir, src);
 }
 
 static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
@@ -206,6 +263,11 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 	struct dest *d = dir->d;
 	const struct entry *src = &dir->src.entries[index];
 	struct plan_item item = plan_entry(&d->rules, src, dst);
+
+	if (stands_for_directory(dir, src, dst)) {
+		d->p.source.enter(d->p.source.ctx, dir, index, true);
+		return;
+	}
 
 	if (item.replaces && !may_replace(dir, src, dst))
 		return;
@@ -242,6 +304,8 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 static void doom(struct dest_dir *dir, const struct entry *dst)
 {
 	if (!dir->d->opts->del || dir->src.incomplete || dir->src.partial || (dst->flags & ENTRY_PROTECTED))
+		return;
+	if (dest_is_guarded(dir->d, dst))
 		return;
 	dest_doom(dir, dst);
 }
@@ -331,7 +395,7 @@ void dest_dir_plan(struct dest_dir *dir, struct dirlist *src)
 		if (dir->dst.stale_count && !d->opts->dry_run)
 			remove_stale(dir);
 	}
-	if (d->p.source.planned)
+	if (d->p.source.planned && !dir->bare)
 		d->p.source.planned(d->p.source.ctx, dir);
 	dest_dir_file_done(dir);
 }

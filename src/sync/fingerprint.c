@@ -30,7 +30,7 @@ struct scan {
 struct dir_task {
 	struct scan *s;
 	struct source_dir *parent; /* referenced; NULL for the root */
-	struct entry en;	   /* name (malloc'ed) and flags */
+	struct entry en;           /* name (malloc'ed) and flags */
 	uint32_t index;
 };
 
@@ -173,7 +173,7 @@ static void digest_list(struct scan *s, struct source_dir *dir, uint32_t index, 
 	}
 	buf_release(&b);
 	pthread_mutex_lock(&s->lock);
-	s->t->dirs[index].row.own = own;
+	s->t->dirs[index].row.tree = own;
 	s->t->files += files;
 	s->t->bytes += bytes;
 	s->t->unsettled |= list->stale_count > 0;
@@ -236,7 +236,7 @@ static void add_links(struct scan *s)
 			end++;
 		for (size_t k = i; end - i > 1 && k < end; k++) {
 			uint64_t v[2] = {s->links[k].name_hash, fp_path_hash(s->links[i].path, s->p->seed)};
-			struct hash128 *own = &s->t->dirs[s->links[k].dir].row.own;
+			struct hash128 *own = &s->t->dirs[s->links[k].dir].row.tree;
 			*own = hash128_add(*own, hash128(v, sizeof(v), s->p->seed));
 		}
 		i = end;
@@ -246,12 +246,11 @@ static void add_links(struct scan *s)
 	free(s->links);
 }
 
+/* Until here a row holds the directory's own sum; now what is below is added, deepest first. */
 static void fold(struct scan *s)
 {
 	struct fp_tree *t = s->t;
 
-	for (size_t i = 0; i < t->count; i++)
-		t->dirs[i].row.tree = hash128_add(t->dirs[i].row.tree, t->dirs[i].row.own);
 	for (size_t i = t->count; i-- > 1;) {
 		uint64_t v[3] = {t->dirs[i].name_hash, t->dirs[i].row.tree.lo, t->dirs[i].row.tree.hi};
 		struct hash128 *up = &t->dirs[t->dirs[i].parent].row.tree;

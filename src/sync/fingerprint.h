@@ -1,6 +1,6 @@
 /*
- * Fingerprints of a whole tree: for every directory one of its own entries (names, kinds, sizes, times, modes, owners, attributes, as far
- * as the options compare them) and one of everything below it. Two trees whose root fingerprints are equal need nothing.
+ * Fingerprints of a whole tree: for every directory one of everything in it and below it (names, kinds, sizes, times, modes, owners,
+ * attributes, as far as the options compare them). Two trees whose root fingerprints are equal need nothing.
  * Role      OS (scans through sync/source.h), threads.
  * Lifetime  fp_scan() .. fp_release().
  * Seeded with a number of the session: a filter, not an identity that lasts.
@@ -16,7 +16,7 @@
 
 struct fp_dir {
 	struct table_row row;
-	char *path; /* relative to the root, "" for the root */
+	char *path;      /* relative to the root, "" for the root */
 	uint32_t parent; /* index; the root's is 0 */
 	uint64_t name_hash;
 };
@@ -25,12 +25,12 @@ struct fp_tree {
 	struct fp_dir *dirs; /* parents before children; dirs[0] is the root */
 	size_t count;
 	size_t cap;
-	struct u64map by_path; /* path hash -> index */
+	struct u64map by_path;   /* path hash -> index */
 	struct u64map file_keys; /* receiver: hashes of size and time of every regular file (fp_file_key) */
 	uint64_t files, bytes;
 	struct hash128 root; /* what MSG_ROOT_FP carries: the root's tree and its own attributes */
-	bool complete; /* nothing was unreadable */
-	bool unsettled; /* left-overs of an interrupted run are about: never equal */
+	bool complete;       /* nothing was unreadable */
+	bool unsettled;      /* left-overs of an interrupted run are about: never equal */
 };
 
 struct fp_params {

@@ -13,6 +13,7 @@
 #include "sync/source.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,12 @@ struct local {
 	struct source *source;
 	struct dest *dest;
 	const char *rename_to;
+	pthread_mutex_t lock;
+	struct done {
+		char *path;
+		struct entry en; /* only its numbers are used later */
+	} * done;                /* --remove-source-files: what has arrived */
+	size_t done_count, done_cap;
 };
 
 struct want {
@@ -198,6 +205,34 @@ static void push_copies(struct visit *v)
 	}
 }
 
+static void on_safe(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index)
+{
+	struct local *l = ctx;
+
+	(void)token;
+	(void)index;
+	if (l->rename_to && !strchr(path, '/'))
+		path = source_single(l->source);
+
+	pthread_mutex_lock(&l->lock);
+	if (l->done_count == l->done_cap) {
+		l->done_cap = l->done_cap ? l->done_cap * 2 : 64;
+		l->done = xreallocarray(l->done, l->done_cap, sizeof(*l->done));
+	}
+	l->done[l->done_count++] = (struct done){xstrdup(path), *en};
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* --remove-source-files: what is safe at the destination, and still what was copied, goes. */
+static void remove_sources(struct local *l)
+{
+	for (size_t i = 0; i < l->done_count; i++) {
+		struct err e = {0};
+		if (source_remove(l->source, l->done[i].path, &l->done[i].en, &e) != 0)
+			report_entry_error(l->report, l->done[i].path, &e);
+	}
+}
+
 static void on_want(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need)
 {
 	struct visit *v = dest_dir_user(dir);
@@ -311,7 +346,8 @@ static int run(struct local *l, struct dest_root *root, const struct filter *fil
 		.filter_root = filter_here,
 		.ids = ids,
 		.index = index,
-		.source = {.ctx = l, .want = on_want, .enter = on_enter},
+		.source = {.ctx = l, .want = on_want, .enter = on_enter, .safe = on_safe},
+		.source_fd = source_root_fd(l->source),
 		.root_fd = root->fd,
 		.root_created = root->created,
 		.want_items = report_wants_items(l->report),
@@ -331,6 +367,8 @@ static int run(struct local *l, struct dest_root *root, const struct filter *fil
 	}
 	report_progress(l->report)->phase = PHASE_FINISH;
 	r = dest_finish(l->dest, source_complete(l->source), &fe);
+	if (r == 0)
+		remove_sources(l);
 	dest_counts(l->dest, counts);
 	if (r != 0)
 		*e = fe;
@@ -351,6 +389,7 @@ int local_sync(const struct sync_options *o, const char *src, bool contents, con
 	int r = -1;
 	struct filter *filter = setup_filter(o, false, e);
 
+	pthread_mutex_init(&l.lock, NULL);
 	if (!filter)
 		return -1;
 	l.source = source_open(o, src, contents, -1, filter, e);
@@ -368,6 +407,10 @@ int local_sync(const struct sync_options *o, const char *src, bool contents, con
 	r = run(&l, &root, filter, ids, index, counts, e);
 out:
 	pool_free(l.pool);
+	for (size_t i = 0; i < l.done_count; i++)
+		free(l.done[i].path);
+	free(l.done);
+	pthread_mutex_destroy(&l.lock);
 	index_close(index, NULL);
 	idmap_free(ids);
 	dest_root_close(&root);

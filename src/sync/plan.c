@@ -178,8 +178,15 @@ static struct plan_item plan_special(
 	return p;
 }
 
+bool plan_skips_size(const struct plan_rules *r, const struct entry *src)
+{
+	return S_ISREG(src->mode) && ((r->max_size && src->size > r->max_size) || src->size < r->min_size);
+}
+
 struct plan_item plan_entry(const struct plan_rules *r, const struct entry *src, const struct entry *dst)
 {
+	if (plan_skips_size(r, src))
+		return skip(PLAN_SKIP);
 	if (!dst)
 		return r->existing ? skip(PLAN_SKIP) : plan_new(src);
 	if (r->ignore_existing && !S_ISDIR(src->mode))

@@ -41,6 +41,7 @@ struct plan_rules {
 	bool perms, times, dir_times, link_times, owner, group, xattrs, acls; /* compare and keep these */
 	bool checksum, size_only, ignore_times, update, existing, ignore_existing;
 	int64_t modify_window;               /* seconds */
+	uint64_t max_size, min_size;         /* regular files outside are left alone; max_size 0 = none */
 	bool (*may_set_group)(uint32_t gid); /* NULL = any */
 };
 
@@ -62,6 +63,9 @@ struct plan_item {
 
 /* src: the source's entry with ids already mapped to this host's and --chmod applied; dst: the destination's, or NULL when absent. */
 struct plan_item plan_entry(const struct plan_rules *r, const struct entry *src, const struct entry *dst);
+
+/* Is this a regular file of a size that is not wanted? */
+bool plan_skips_size(const struct plan_rules *r, const struct entry *src);
 
 /* Would the quick check (or digest) take their contents for equal? Both regular files. */
 bool plan_same_content(const struct plan_rules *r, const struct entry *src, const struct entry *dst);

@@ -65,7 +65,8 @@ static void finish(struct receiver *r)
 	}
 	if (r->s->o->remove_source_files)
 		send_safe(r);
-	if (bad != 0 && r->p->pushed) /* our client is the other end: it prints this, and SUMMARY carries the code */
+	if (bad != 0 &&
+		r->p->pushed) /* our client is the other end: it prints this, and SUMMARY carries the code */
 		report_note(r->s->report, "%s", r->final.text);
 	send_summary(r);
 }
@@ -76,7 +77,7 @@ static void run_finish(void *arg)
 
 	recv_resolve(r);
 	pthread_mutex_lock(&r->lock);
-	bool over = r->live == 0 && !r->held_dir_count && !r->held_file_count;
+	bool over = r->alive == 0 && !r->held_dir_count && !r->held_file_count;
 	r->finishing = false;
 	bool end = over && !r->ended;
 	r->ended |= over;
@@ -90,7 +91,9 @@ static void run_finish(void *arg)
 void recv_maybe_finish(struct receiver *r)
 {
 	pthread_mutex_lock(&r->lock);
-	bool go = r->list_end && r->live == 0 && !r->finishing && !r->ended && !session_stopped(r->s);
+	bool held = r->held_dir_count || r->held_file_count;
+	bool go = r->list_end && r->live == 0 && (held || r->alive == 0) && !r->finishing && !r->ended &&
+		  !session_stopped(r->s);
 	if (go)
 		r->finishing = true;
 	pthread_mutex_unlock(&r->lock);
@@ -131,7 +134,8 @@ static int take_root_fp(struct receiver *r, struct cursor *c, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "ROOT_FP was not expected");
 	progress->files_total = m.files;
 	progress->bytes_total = m.bytes;
-	if (!hash128_equal(m.fp, r->fp.root) || r->fp.unsettled || !r->fp.complete || r->s->o->remove_source_files)
+	if (!hash128_equal(m.fp, r->fp.root) || r->fp.unsettled || !r->fp.complete ||
+		r->s->o->remove_source_files)
 		return send_table(r);
 	dest_count_unchanged(r->dest, m.dirs + m.files, m.files, m.bytes);
 	pthread_mutex_lock(&r->lock);
@@ -220,13 +224,15 @@ static int read_all(struct receiver *r, struct err *e)
 
 static bool comparable(const struct sync_options *o)
 {
-	return !o->modify_window && !o->ignore_times && !o->chmod && !o->usermap.count && !o->groupmap.count && !o->files_list &&
-		!o->copy_links && !o->copy_unsafe_links && !o->copy_dirlinks && o->recursive;
+	return !o->modify_window && !o->ignore_times && !o->chmod && !o->usermap.count &&
+	       !o->groupmap.count && !o->files_list && !o->copy_links && !o->copy_unsafe_links &&
+	       !o->copy_dirlinks && o->recursive;
 }
 
 static uint32_t hello_flags(const struct sync_options *o, const struct dest_root *root)
 {
-	bool plain = !o->dry_run && !o->existing && !o->link_dest.count && !o->copy_dest.count && !o->compare_dest.count;
+	bool plain = !o->dry_run && !o->existing && !o->link_dest.count && !o->copy_dest.count &&
+		     !o->compare_dest.count;
 
 	if (root->empty && plain)
 		return HELLO_EMPTY;
@@ -241,7 +247,8 @@ static void source_fault(void *ctx, const char *path, const struct err *e)
 }
 
 /* The destination as a tree to be scanned, with the same eyes as the plan. */
-static int scan_here(struct receiver *r, int root_fd, const struct filter *filter, struct index_cache *index, struct err *e)
+static int scan_here(struct receiver *r, int root_fd, const struct filter *filter, struct index_cache *index,
+	struct err *e)
 {
 	const bool single = r->s->peer.flags & HELLO_SINGLE;
 	struct fp_params p = {
@@ -341,7 +348,8 @@ static void release(struct receiver *r)
 	pthread_mutex_destroy(&r->lock);
 }
 
-static int run(struct receiver *r, struct dest_root *root, const struct filter *filter, struct index_cache *index, struct err *e)
+static int run(struct receiver *r, struct dest_root *root, const struct filter *filter,
+	struct index_cache *index, struct err *e)
 {
 	struct session *s = r->s;
 	struct filter_dir *filter_here = NULL;
@@ -358,6 +366,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 		.ids = r->ids,
 		.index = index,
 		.source = *recv_callbacks(),
+		.source_fd = -1,
 		.root_fd = root->fd,
 		.root_created = root->created,
 		.want_items = r->p->want_items,

@@ -8,10 +8,10 @@
 #include "sync/session.h"
 
 struct recv_params {
-	const char *path;  /* the destination as the user gave it */
-	int restrict_fd;   /* resolve beneath this directory, or -1 */
-	bool want_items;   /* somebody reads events */
-	bool pushed;	   /* the client is the sender */
+	const char *path; /* the destination as the user gave it */
+	int restrict_fd;  /* resolve beneath this directory, or -1 */
+	bool want_items;  /* somebody reads events */
+	bool pushed;      /* the client is the sender */
 	/* Called when the destination is open, before any thread works in it: a server shuts itself in. 0 or -1. May be NULL. */
 	int (*confine)(void *ctx, int root_fd, struct err *e);
 	void *ctx;

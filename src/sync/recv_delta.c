@@ -40,7 +40,8 @@ static void extend_partial(struct recv_dir *rd, uint64_t index, int fd, uint8_t 
 	if (fstat(fd, &st) == 0) {
 		uint64_t at = (uint64_t)st.st_size;
 		int64_t n;
-		while ((n = pread_full(old, io, SESSION_IO_BYTES, at)) > 0 && pwrite_all(fd, io, (size_t)n, at) == 0)
+		while ((n = pread_full(old, io, SESSION_IO_BYTES, at)) > 0 &&
+			pwrite_all(fd, io, (size_t)n, at) == 0)
 			at += (uint64_t)n;
 	}
 	close(old);
@@ -60,7 +61,8 @@ static int hash_blocks(struct receiver *r, int fd, struct sig *sig)
 
 	for (uint32_t i = 0; i < sig->count && bad == 0 && !session_stopped(r->s); i++) {
 		uint64_t at = (uint64_t)i * sig->block_len;
-		size_t n = sig->basis_size - at < sig->block_len ? (size_t)(sig->basis_size - at) : sig->block_len;
+		size_t n = sig->basis_size - at < sig->block_len ? (size_t)(sig->basis_size - at)
+								 : sig->block_len;
 		if (pread_full(fd, block, n, at) != (int64_t)n)
 			bad = -1;
 		else

@@ -18,6 +18,9 @@ struct recv_dir *recv_dir_ref(struct recv_dir *rd)
 
 void recv_dir_unref(struct recv_dir *rd)
 {
+	struct receiver *r = rd ? rd->r : NULL;
+	bool freed = false;
+
 	while (rd && atomic_fetch_sub(&rd->refs, 1) == 1) {
 		struct recv_dir *parent = rd->parent;
 		if (rd->dst)
@@ -30,8 +33,14 @@ void recv_dir_unref(struct recv_dir *rd)
 		free(rd->kids);
 		free(rd->want);
 		free(rd);
+		pthread_mutex_lock(&r->lock);
+		r->alive--;
+		pthread_mutex_unlock(&r->lock);
+		freed = true;
 		rd = parent;
 	}
+	if (freed)
+		recv_maybe_finish(r);
 }
 
 struct recv_dir *recv_find_dir(struct receiver *r, uint64_t id)
@@ -138,12 +147,14 @@ static void add_need(struct recv_dir *rd, uint64_t index, const struct dest_need
 	pthread_mutex_unlock(&rd->r->lock);
 }
 
-static enum basis_kind choose_basis(struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
+static enum basis_kind choose_basis(
+	struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
 {
 	const struct sync_options *o = rd->r->s->o;
 	bool worth = en->size >= DELTA_PAYS_FROM;
 
-	if (worth && !o->inplace && dest_dir_has_left_overs(dir) && (!need->has_basis || need->basis_size == en->size)) {
+	if (worth && !o->inplace && dest_dir_has_left_overs(dir) &&
+		(!need->has_basis || need->basis_size == en->size)) {
 		int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
 		if (fd >= 0) {
 			close(fd);
@@ -205,17 +216,19 @@ static void on_planned(void *ctx, struct dest_dir *dir)
 		recv_send_wants(rd, last);
 }
 
-static void on_safe(void *ctx, struct dest_dir *dir, size_t index)
+static void on_safe(void *ctx, const char *path, const struct entry *en, uint64_t token, size_t index)
 {
 	struct receiver *r = ctx;
-	struct recv_dir *rd = dest_dir_user(dir);
+
+	(void)path;
+	(void)en;
 
 	pthread_mutex_lock(&r->lock);
 	if (r->safe_count == r->safe_cap) {
 		r->safe_cap = r->safe_cap ? r->safe_cap * 2 : 64;
 		r->safe = xreallocarray(r->safe, r->safe_cap, sizeof(*r->safe));
 	}
-	r->safe[r->safe_count++] = (struct safe_entry){rd->id, index};
+	r->safe[r->safe_count++] = (struct safe_entry){token, index};
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -283,12 +296,14 @@ static void run_plan(void *arg)
 	struct receiver *r = rd->r;
 	size_t count = rd->list.count;
 
-	if (rd->dst && (rd->failed || session_stopped(r->s) || dest_stopped(r->dest) || !parent_allows(rd) || !dest_dir_open(rd->dst)))
+	if (rd->dst && (rd->failed || session_stopped(r->s) || dest_stopped(r->dest) || !parent_allows(rd) ||
+			       !dest_dir_open(rd->dst)))
 		make_void(rd);
 	if (rd->dst) {
 		if (count)
 			rd->entered = xcalloc(count, 1);
 		dest_dir_set_user(rd->dst, rd);
+		dest_dir_set_token(rd->dst, rd->id);
 		dest_dir_plan(rd->dst, &rd->list);
 	} else if (!rd->failed && !session_stopped(r->s)) {
 		pthread_mutex_lock(&r->lock);
@@ -352,6 +367,7 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	rd->id = m->id;
 	rd->failed = m->flags & DIR_FAILED;
 	pthread_mutex_lock(&r->lock);
+	r->alive++;
 	int bad = find_parent(r, rd, m, e);
 	if (bad == 0 && !path_fits(rd, path))
 		bad = err_set(e, ERR_PROTOCOL, "DIR with a path that is not below its parent's");
@@ -368,7 +384,8 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	if (bad == 0) {
 		struct dest_dir *above = rd->parent ? rd->parent->dst : NULL;
 		if (!rd->parent || above)
-			rd->dst = dest_dir_new(r->dest, above, path, m->flags & DIR_IMPLIED ? NULL : &m->self);
+			rd->dst =
+				dest_dir_new(r->dest, above, path, m->flags & DIR_IMPLIED ? NULL : &m->self);
 	} else {
 		recv_dir_unref(rd);
 		rd = NULL;

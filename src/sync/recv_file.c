@@ -19,8 +19,8 @@ struct recv_file {
 	uint64_t index;
 	struct recv_need need;
 	struct frame_list frames; /* under receiver.lock */
-	bool busy;		  /* likewise */
-	bool began;		  /* the file was opened */
+	bool busy;                /* likewise */
+	bool began;               /* the file was opened */
 	bool over;
 	struct dest_file f;
 	int basis_fd;
@@ -265,7 +265,8 @@ static int put_copy(struct recv_file *rf, const struct chunk_record *rec)
 	if (!rf->io)
 		rf->io = xmalloc(SESSION_IO_BYTES);
 	for (uint64_t done = 0; done < rec->len;) {
-		size_t part = rec->len - done < SESSION_IO_BYTES ? (size_t)(rec->len - done) : SESSION_IO_BYTES;
+		size_t part =
+			rec->len - done < SESSION_IO_BYTES ? (size_t)(rec->len - done) : SESSION_IO_BYTES;
 		int64_t n = from < 0 ? -1 : pread_full(from, rf->io, part, rec->basis_offset + done);
 		if (n != (int64_t)part)
 			return -1;
@@ -293,7 +294,9 @@ static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 			return -2;
 		}
 		errno = 0;
-		int r = rec.op == CHUNK_DATA ? put_data(rf, &rec) : rec.op == CHUNK_HOLE ? put_hole(rf, &rec) : put_copy(rf, &rec);
+		int r = rec.op == CHUNK_DATA   ? put_data(rf, &rec)
+			: rec.op == CHUNK_HOLE ? put_hole(rf, &rec)
+					       : put_copy(rf, &rec);
 		if (r != 0)
 			return -1;
 		rf->offset = end;
@@ -320,7 +323,8 @@ static void take_same(struct recv_file *rf)
 	struct recv_dir *rd = rf->rd;
 
 	rf->over = true;
-	if (!rf->need.moved_from || !dest_file_move(rd->dst, rf->index, &rf->need.need, rf->need.moved_from)) {
+	if (!rf->need.moved_from ||
+		!dest_file_move(rd->dst, rf->index, &rf->need.need, rf->need.moved_from)) {
 		entry_fault(rd, rf->index, ERR_PARTIAL, "could not be moved into place; run again");
 		dest_file_failed(rd->dst, rf->index);
 	}
@@ -334,7 +338,8 @@ static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 
 	verifier_end(rf->verifier, tag);
 	if (!verify_equal(tag, m->tag)) {
-		entry_fault(rd, rf->index, ERR_PARTIAL, "what was put together is not what the source has; run again");
+		entry_fault(rd, rf->index, ERR_PARTIAL,
+			"what was put together is not what the source has; run again");
 		end_file(rf, false);
 		return;
 	}
@@ -343,7 +348,8 @@ static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 		end_file(rf, false);
 		return;
 	}
-	struct entry_time mtime = m->status == FILE_REFRESHED ? m->mtime : dest_dir_source(rd->dst)->entries[rf->index].mtime;
+	struct entry_time mtime =
+		m->status == FILE_REFRESHED ? m->mtime : dest_dir_source(rd->dst)->entries[rf->index].mtime;
 	refresh(rd, rf->index, rf->offset, &mtime);
 	dest_count_content(rf->r->dest, rf->literal, rf->matched);
 	rf->over = true;
@@ -383,7 +389,8 @@ static void take_chunk(struct recv_file *rf, struct recv_frame *frame)
 
 	if (r == 0 && rf->over)
 		return;
-	bool plain_end = (m.flags & CHUNK_LAST) && (m.status == FILE_SAME || m.status == FILE_ERROR || m.status == FILE_VANISHED);
+	bool plain_end = (m.flags & CHUNK_LAST) &&
+			 (m.status == FILE_SAME || m.status == FILE_ERROR || m.status == FILE_VANISHED);
 	if (r == 0 && (dest_stopped(rf->r->dest) || session_stopped(rf->r->s))) {
 		if (!rf->began)
 			dest_file_failed(rf->rd->dst, rf->index);

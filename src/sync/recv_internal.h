@@ -34,7 +34,7 @@ struct recv_need {
 	struct dest_need need;
 	enum basis_kind basis;
 	uint64_t sig_bytes; /* counted while its signature is out */
-	bool taken;	    /* its content is being worked on, or has been */
+	bool taken;         /* its content is being worked on, or has been */
 	char *moved_from;   /* a path here that may hold the content already (WANT_UNLESS) */
 };
 
@@ -47,23 +47,23 @@ struct recv_dir {
 	_Atomic int refs;
 	uint64_t id;
 	struct recv_dir *parent; /* referenced; NULL for a top */
-	struct dest_dir *dst;	 /* referenced; NULL when void */
-	struct dirlist list;	 /* as received, until it is planned */
-	bool failed;		 /* the source could not list it */
+	struct dest_dir *dst;    /* referenced; NULL when void */
+	struct dirlist list;     /* as received, until it is planned */
+	bool failed;             /* the source could not list it */
 	/* under receiver.lock */
 	bool planned;
-	bool over;	      /* taken out of receiver.dirs */
-	bool parked;	      /* only held files are left */
+	bool over;   /* taken out of receiver.dirs */
+	bool parked; /* only held files are left */
 	bool said_last;
-	uint8_t *entered;     /* per entry: may its DIR be applied? */
+	uint8_t *entered;        /* per entry: may its DIR be applied? */
 	struct recv_need *needs; /* ascending index */
 	size_t need_count, need_cap;
-	size_t pending;	      /* wanted and not here yet */
-	size_t held;	      /* may turn out to be moves */
-	size_t backlog;	      /* signatures not sent yet */
-	size_t children_left; /* DIRs to come */
+	size_t pending;            /* wanted and not here yet */
+	size_t held;               /* may turn out to be moves */
+	size_t backlog;            /* signatures not sent yet */
+	size_t children_left;      /* DIRs to come */
 	struct frame_list waiting; /* contents that came before it was planned */
-	struct recv_dir **kids;	   /* children that came before it was planned */
+	struct recv_dir **kids;    /* children that came before it was planned */
 	size_t kid_count;
 	uint64_t *want; /* whole files to ask for, gathered while it is planned (planning thread only) */
 	size_t want_count;
@@ -114,12 +114,13 @@ struct receiver {
 	pthread_cond_t room;
 	struct u64map dirs;  /* id -> struct recv_dir */
 	struct u64map files; /* key -> struct recv_file */
-	size_t live;	     /* directories that are not over or parked */
+	size_t live;         /* directories that are not over or parked */
+	size_t alive;        /* directories in memory: with the last one, its dest_dir is finished */
 	size_t queued_bytes; /* contents waiting for workers */
 	bool list_end;
 	bool source_errors;
 	bool finishing; /* a worker is at it */
-	bool ended;	/* the last steps have begun */
+	bool ended;     /* the last steps have begun */
 	struct held_file *held_files;
 	size_t held_file_count, held_file_cap;
 	struct held_dir *held_dirs;
@@ -140,14 +141,15 @@ struct recv_dir *recv_dir_ref(struct recv_dir *rd);
 void recv_dir_unref(struct recv_dir *rd);
 void recv_dir_drop(struct recv_dir *rd); /* at the end of a broken session: whatever it holds */
 struct recv_dir *recv_find_dir(struct receiver *r, uint64_t id); /* referenced; NULL when unknown */
-void recv_check_dir(struct recv_dir *rd); /* is it over now? Call without the lock. */
+void recv_check_dir(struct recv_dir *rd);                        /* is it over now? Call without the lock. */
 struct recv_need *recv_find_need(struct recv_dir *rd, uint64_t index);
 void recv_need_done(struct recv_dir *rd, uint64_t index); /* its content has come, or never will */
 const struct dest_source *recv_callbacks(void);
 void recv_send_wants(struct recv_dir *rd, bool last);
 
 /* recv_file.c */
-int recv_content(struct receiver *r, enum msg_type type, struct buf *payload, struct err *e); /* takes the payload's memory */
+int recv_content(struct receiver *r, enum msg_type type, struct buf *payload,
+	struct err *e);                                        /* takes the payload's memory */
 void recv_dispatch(struct recv_dir *rd, struct recv_frame *f); /* with the lock held, rd is planned */
 void recv_files_drop(struct receiver *r);
 

@@ -40,7 +40,8 @@ bool recv_hold_file(struct recv_dir *rd, uint64_t index, const struct dest_need 
 	if (hold) {
 		if (r->held_file_count == r->held_file_cap) {
 			r->held_file_cap = r->held_file_cap ? r->held_file_cap * 2 : 64;
-			r->held_files = xreallocarray(r->held_files, r->held_file_cap, sizeof(*r->held_files));
+			r->held_files =
+				xreallocarray(r->held_files, r->held_file_cap, sizeof(*r->held_files));
 		}
 		r->held_files[r->held_file_count++] = (struct held_file){recv_dir_ref(rd), index, *need};
 		rd->held++;
@@ -83,7 +84,8 @@ static const char *find_same_tree(struct receiver *r, const struct entry *en)
 {
 	for (size_t i = 1; i < r->fp.count; i++) {
 		const struct fp_dir *d = &r->fp.dirs[i];
-		if (d->row.tree.lo == en->tree_fp[0] && d->row.tree.hi == en->tree_fp[1] && dest_is_doomed(r->dest, d->path))
+		if (d->row.tree.lo == en->tree_fp[0] && d->row.tree.hi == en->tree_fp[1] &&
+			dest_is_doomed(r->dest, d->path))
 			return d->path;
 	}
 	return NULL;
@@ -179,7 +181,8 @@ static struct candidate *choose(struct candidates *c, const struct entry *en)
 
 static void ask(struct recv_dir *rd, uint64_t index, enum want_kind kind, const uint8_t *tag)
 {
-	struct want_item item = {.index = index, .kind = kind, .data = tag, .data_len = tag ? VERIFY_TAG_BYTES : 0};
+	struct want_item item = {
+		.index = index, .kind = kind, .data = tag, .data_len = tag ? VERIFY_TAG_BYTES : 0};
 	struct buf b;
 
 	buf_init(&b, FRAME_MAX);
@@ -236,7 +239,8 @@ static void insert_need(struct recv_dir *rd, uint64_t index, const struct dest_n
 	while (at > 0 && rd->needs[at - 1].index > index)
 		at--;
 	memmove(rd->needs + at + 1, rd->needs + at, (rd->need_count - at) * sizeof(*rd->needs));
-	rd->needs[at] = (struct recv_need){.index = index, .need = *need, .moved_from = from ? xstrdup(from) : NULL};
+	rd->needs[at] =
+		(struct recv_need){.index = index, .need = *need, .moved_from = from ? xstrdup(from) : NULL};
 	rd->need_count++;
 	rd->pending++;
 	pthread_mutex_unlock(&rd->r->lock);

@@ -84,8 +84,8 @@ static int run_both(struct leg *a, struct leg *b, struct err *e)
 	return e->code == ERR_NONE ? 0 : -1;
 }
 
-int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
-	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
 {
 	struct chan *a = remote_connect(o, src, e);
 	struct chan *b = a ? remote_connect(o, dst, e) : NULL;
@@ -94,11 +94,23 @@ int relay_sync(const struct sync_options *o, const struct endpoint *src, const s
 	bool items = report_wants_items(report);
 	int r = -1;
 
-	if (fb && remote_start(fa, o, START_SEND, src, items, e) == 0 && remote_start(fb, o, START_RECEIVE, dst, items, e) == 0) {
-		struct leg there = {.from = fa, .to = fb, .from_chan = a, .to_chan = b, .report = report, .counts = counts};
-		struct leg back = {.from = fb, .to = fa, .from_chan = b, .to_chan = a, .report = report, .counts = counts};
+	if (fb && remote_start(fa, o, START_SEND, src, items, e) == 0 &&
+		remote_start(fb, o, START_RECEIVE, dst, items, e) == 0) {
+		struct leg there = {.from = fa,
+			.to = fb,
+			.from_chan = a,
+			.to_chan = b,
+			.report = report,
+			.counts = counts};
+		struct leg back = {.from = fb,
+			.to = fa,
+			.from_chan = b,
+			.to_chan = a,
+			.report = report,
+			.counts = counts};
 		r = run_both(&there, &back, e);
-		if (r == 0 && back.result != ERR_NONE && back.result != ERR_PARTIAL && back.result != ERR_VANISHED)
+		if (r == 0 && back.result != ERR_NONE && back.result != ERR_PARTIAL &&
+			back.result != ERR_VANISHED)
 			r = err_set(e, back.result, "the receiver refused part of the work, see above");
 		traffic->result = r == 0 ? back.result : ERR_NONE;
 	}

@@ -7,7 +7,7 @@
 
 #include "sync/remote.h"
 
-int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
-	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e);
+int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e);
 
 #endif

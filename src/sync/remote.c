@@ -38,13 +38,16 @@ struct chan *remote_connect(const struct sync_options *o, const struct endpoint 
 	return c;
 }
 
-int remote_start(struct frames *f, const struct sync_options *o, enum start_role role, const struct endpoint *ep, bool want_items, struct err *e)
+int remote_start(struct frames *f, const struct sync_options *o, enum start_role role,
+	const struct endpoint *ep, bool want_items, struct err *e)
 {
 	struct buf b;
 
 	buf_init(&b, FRAME_MAX);
 	start_encode(o, role, ep, want_items, &b);
-	int r = b.overflow ? err_set(e, ERR_USAGE, "the options or the list of --files-from are too long to send") : frames_send(f, MSG_START, &b, NULL, e);
+	int r = b.overflow ? err_set(e, ERR_USAGE,
+				     "the options or the list of --files-from are too long to send")
+			   : frames_send(f, MSG_START, &b, NULL, e);
 	buf_release(&b);
 	return r;
 }
@@ -54,7 +57,8 @@ static void source_fault(void *ctx, const char *path, const struct err *e)
 	report_entry_error(ctx, path, e);
 }
 
-static int push(struct session *s, const struct endpoint *src, const struct endpoint *dst, struct sync_counts *counts, enum err_code *result, struct err *e)
+static int push(struct session *s, const struct endpoint *src, const struct endpoint *dst,
+	struct sync_counts *counts, enum err_code *result, struct err *e)
 {
 	struct index_cache *index = NULL;
 	struct filter *filter = setup_filter(s->o, false, e);
@@ -79,17 +83,19 @@ static int push(struct session *s, const struct endpoint *src, const struct endp
 	return r;
 }
 
-static int pull(struct session *s, const struct endpoint *src, const struct endpoint *dst, struct sync_counts *counts, struct err *e)
+static int pull(struct session *s, const struct endpoint *src, const struct endpoint *dst,
+	struct sync_counts *counts, struct err *e)
 {
-	struct recv_params p = {.path = dst->path, .restrict_fd = -1, .want_items = report_wants_items(s->report)};
+	struct recv_params p = {
+		.path = dst->path, .restrict_fd = -1, .want_items = report_wants_items(s->report)};
 
 	if (remote_start(s->frames, s->o, START_SEND, src, p.want_items, e) != 0)
 		return chan_explain_end(s->chan, e);
 	return recv_run(s, &p, counts, e);
 }
 
-static int one_remote(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
-	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+static int one_remote(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
 {
 	struct chan *chan = remote_connect(o, src->remote ? src : dst, e);
 	enum err_code result = ERR_NONE;
@@ -116,8 +122,8 @@ static int one_remote(const struct sync_options *o, const struct endpoint *src, 
 	return r;
 }
 
-int remote_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst, struct report *report,
-	struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+int remote_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
 {
 	if (src->remote && dst->remote)
 		return relay_sync(o, src, dst, report, counts, traffic, e);

@@ -61,6 +61,8 @@ static void fill_rules(struct sender *x)
 		.acls = o->acls,
 		.checksum = o->checksum,
 		.size_only = o->size_only,
+		.max_size = o->max_size,
+		.min_size = o->min_size,
 	};
 }
 
@@ -217,7 +219,8 @@ static int take_refine(struct sender *x, struct cursor *c, struct err *e)
 	return 0;
 }
 
-static int dispatch(struct sender *x, enum msg_type type, struct cursor *c, struct msg_summary *summary, bool *over, struct err *e)
+static int dispatch(struct sender *x, enum msg_type type, struct cursor *c, struct msg_summary *summary,
+	bool *over, struct err *e)
 {
 	switch (type) {
 	case MSG_TABLE:
@@ -274,7 +277,8 @@ static int scan(struct sender *x)
 	progress->phase = PHASE_SCAN;
 	fp_scan(&x->mine, &p);
 	progress->phase = PHASE_TRANSFER;
-	struct msg_root_fp m = {.fp = x->mine.root, .dirs = x->mine.count, .files = x->mine.files, .bytes = x->mine.bytes};
+	struct msg_root_fp m = {
+		.fp = x->mine.root, .dirs = x->mine.count, .files = x->mine.files, .bytes = x->mine.bytes};
 	if (!x->mine.complete)
 		m.fp.lo ^= x->s->keys.sig_seed | 1; /* an unreadable part never looks equal */
 	buf_init(&b, 4096);
@@ -318,7 +322,8 @@ static int handshake(struct sender *x, struct err *e)
 	return session_agree(s, true, e);
 }
 
-int send_run(struct session *s, struct source *source, struct sync_counts *counts, enum err_code *result, struct err *e)
+int send_run(struct session *s, struct source *source, struct sync_counts *counts, enum err_code *result,
+	struct err *e)
 {
 	struct sender x = {.s = s, .source = source};
 	struct msg_summary summary = {0};

@@ -110,7 +110,8 @@ static int put_ops(struct delta_job *j, struct msg_chunk *m, struct buf *out)
 
 	for (size_t i = 0; r == 0 && i < j->ops.count; i++) {
 		const struct delta_op *op = &j->ops.v[i];
-		struct chunk_record copy = {.op = CHUNK_COPY, .len = op->len, .basis_offset = op->basis_offset};
+		struct chunk_record copy = {
+			.op = CHUNK_COPY, .len = op->len, .basis_offset = op->basis_offset};
 		if (session_stopped(j->x->s))
 			return -1;
 		r = op->kind == DELTA_COPY ? put(j, m, out, &copy) : put_literal(j, m, out, op);
@@ -146,7 +147,8 @@ static void send_ops(struct delta_job *j)
 	if (r == 1)
 		send_large(j->x, j->d, j->index, j->fd, &j->en);
 	else
-		atomic_fetch_add_explicit(&report_progress(j->x->s->report)->files_done, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(
+			&report_progress(j->x->s->report)->files_done, 1, memory_order_relaxed);
 	job_free(j);
 }
 
@@ -209,7 +211,13 @@ void send_delta(struct sender *x, struct sent_dir *d, uint64_t index, struct sig
 {
 	struct delta_job *j = xcalloc(1, sizeof(*j));
 
-	*j = (struct delta_job){.x = x, .d = sent_dir_ref(d), .index = index, .en = d->list.entries[index], .in_place = in_place, .fd = -1, .sig = *sig};
+	*j = (struct delta_job){.x = x,
+		.d = sent_dir_ref(d),
+		.index = index,
+		.en = d->list.entries[index],
+		.in_place = in_place,
+		.fd = -1,
+		.sig = *sig};
 	*sig = (struct sig){0};
 	pool_push_last(x->s->pool, run_match, j);
 }

@@ -5,7 +5,6 @@
 #include "sync/send_internal.h"
 
 #include "os/copy.h"
-#include "os/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +37,8 @@ struct large_task {
 
 int send_status(struct sender *x, const struct sent_dir *d, uint64_t index, enum file_status status)
 {
-	struct msg_chunk m = {.dir_id = d->id, .index = index, .flags = CHUNK_FIRST | CHUNK_LAST, .status = status};
+	struct msg_chunk m = {
+		.dir_id = d->id, .index = index, .flags = CHUNK_FIRST | CHUNK_LAST, .status = status};
 	struct buf b;
 
 	buf_init(&b, 4096);
@@ -105,14 +105,16 @@ static int read_stable(int fd, struct entry *en, uint8_t *data, size_t room, boo
 	return 0;
 }
 
-static void tag_bytes(struct session_worker *w, uint64_t dir_id, uint64_t index, const void *data, size_t n, uint8_t tag[VERIFY_TAG_BYTES])
+static void tag_bytes(struct session_worker *w, uint64_t dir_id, uint64_t index, const void *data, size_t n,
+	uint8_t tag[VERIFY_TAG_BYTES])
 {
 	verifier_begin(w->verifier, dir_id, index);
 	verifier_update(w->verifier, data, n);
 	verifier_end(w->verifier, tag);
 }
 
-static void pack_one(struct sender *x, struct sent_dir *d, uint64_t index, int fd, struct entry *en, struct buf *pack)
+static void pack_one(
+	struct sender *x, struct sent_dir *d, uint64_t index, int fd, struct entry *en, struct buf *pack)
 {
 	struct session_worker *w = session_worker(x->s);
 	struct progress *progress = report_progress(x->s->report);
@@ -169,7 +171,8 @@ static void push_large(struct sender *x, struct sent_dir *d, uint64_t index)
 	pool_push(x->s->pool, run_large, t);
 }
 
-static void send_one(struct sender *x, struct sent_dir *d, struct source_dir *dir, uint64_t index, struct buf *pack)
+static void send_one(
+	struct sender *x, struct sent_dir *d, struct source_dir *dir, uint64_t index, struct buf *pack)
 {
 	struct entry en = d->list.entries[index];
 	struct pack_file failed = {.index = index, .status = FILE_ERROR};
@@ -275,7 +278,8 @@ static uint64_t next_extent(struct sender *x, int fd, uint64_t at, uint64_t size
 	return end > (off_t)at && (uint64_t)end < size ? (uint64_t)end - at : size - at;
 }
 
-static int send_data(struct sender *x, struct session_worker *w, struct msg_chunk *m, int fd, uint64_t at, uint64_t len, bool hole)
+static int send_data(struct sender *x, struct session_worker *w, struct msg_chunk *m, int fd, uint64_t at,
+	uint64_t len, bool hole)
 {
 	struct chunk_record record = {.op = hole ? CHUNK_HOLE : CHUNK_DATA, .len = len, .data = w->io};
 
@@ -295,7 +299,8 @@ static int send_data(struct sender *x, struct session_worker *w, struct msg_chun
 }
 
 /* 0 = sent and it stood still; 1 = it changed; -1 = errno; -2 = the session is over. */
-static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int fd, const struct entry *en, struct msg_chunk *m)
+static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int fd, const struct entry *en,
+	struct msg_chunk *m)
 {
 	struct session_worker *w = session_worker(x->s);
 	struct progress *progress = report_progress(x->s->report);
@@ -323,7 +328,8 @@ static int send_once(struct sender *x, struct sent_dir *d, uint64_t index, int f
 	return r;
 }
 
-static int finish_large(struct sender *x, struct msg_chunk *m, enum file_status status, struct entry_time mtime)
+static int finish_large(
+	struct sender *x, struct msg_chunk *m, enum file_status status, struct entry_time mtime)
 {
 	struct session_worker *w = session_worker(x->s);
 
@@ -410,24 +416,14 @@ void send_unless(struct sender *x, struct sent_dir *d, uint64_t index, const uin
 /* --remove-source-files: what arrived whole, and is still what was sent, goes. */
 void send_remove_sources(struct sender *x, struct sent_dir *d, const uint64_t *indexes, size_t count)
 {
-	struct source_dir *dir = source_dir_open_path(x->source, d->path);
-
-	for (size_t i = 0; dir && i < count; i++) {
-		if (indexes[i] >= d->list.count)
+	for (size_t i = 0; i < count; i++) {
+		if (indexes[i] >= d->list.count || S_ISDIR(d->list.entries[indexes[i]].mode))
 			continue;
 		const struct entry *en = &d->list.entries[indexes[i]];
-		struct stat st;
-		if (fstatat(dir->fd, en->name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode))
-			continue;
-		bool same = st.st_ino == en->ino && st.st_mtim.tv_sec == en->mtime.sec &&
-			(uint32_t)st.st_mtim.tv_nsec == en->mtime.nsec && (S_ISLNK(st.st_mode) || (uint64_t)st.st_size == en->size);
-		if (!same) {
-			struct err e;
-			err_set(&e, ERR_VANISHED, "changed after it was sent; not removed");
-			send_fault(x, d->path, en->name, &e);
-		} else if (fault_point("remove source") != 0 || unlinkat(dir->fd, en->name, 0) != 0) {
-			gone(x, d, en, "remove source");
-		}
+		char *path = path_join(d->path, en->name);
+		struct err e = {0};
+		if (source_remove(x->source, path, en, &e) != 0)
+			report_entry_error(x->s->report, path, &e);
+		free(path);
 	}
-	source_dir_unref(dir);
 }

@@ -13,13 +13,13 @@
 struct list_task {
 	struct sender *x;
 	struct source_dir *parent; /* referenced, NULL for a top */
-	struct entry self;	   /* strings live in `strings` or in `keep` */
+	struct entry self;         /* strings live in `strings` or in `keep` */
 	bool has_self;
 	struct dirlist strings;
 	struct sent_dir *keep; /* whose list holds self's strings, referenced */
-	char *path;	       /* a top: where it is */
+	char *path;            /* a top: where it is */
 	uint64_t parent_id;
-	bool forced;	/* whatever the table says (LIST_PATH) */
+	bool forced; /* whatever the table says (LIST_PATH) */
 };
 
 static void run_list(void *arg);
@@ -70,7 +70,8 @@ static bool child_differs(struct sender *x, const char *path, struct entry *en)
 	const struct hash128 tree = x->mine.dirs[mine].row.tree;
 	if (u64map_get(&x->table, hash, &row))
 		return !hash128_equal(x->rows[row].tree, tree);
-	if (!x->find_moves || !u64map_get(&x->table_trees, tree.lo, &row) || !hash128_equal(x->rows[row].tree, tree))
+	if (!x->find_moves || !u64map_get(&x->table_trees, tree.lo, &row) ||
+		!hash128_equal(x->rows[row].tree, tree))
 		return true;
 	en->tree_fp[0] = tree.lo;
 	en->tree_fp[1] = tree.hi;
@@ -178,7 +179,7 @@ static void send_eagerly(struct sender *x, struct sent_dir *d, struct source_dir
 
 	for (size_t i = 0; i < d->list.count; i++) {
 		const struct entry *en = &d->list.entries[i];
-		if (!S_ISREG(en->mode) || en->link_group)
+		if (!S_ISREG(en->mode) || en->link_group || plan_skips_size(&x->rules, en))
 			continue;
 		if (!indexes)
 			indexes = xreallocarray(NULL, d->list.count, sizeof(*indexes));
@@ -197,7 +198,11 @@ static void remember(struct sender *x, struct sent_dir *d)
 
 static struct msg_dir head_of(const struct list_task *t, const struct sent_dir *d)
 {
-	struct msg_dir m = {.id = d->id, .parent_id = t->parent_id, .path = d->path, .path_len = strlen(d->path), .self = t->self};
+	struct msg_dir m = {.id = d->id,
+		.parent_id = t->parent_id,
+		.path = d->path,
+		.path_len = strlen(d->path),
+		.self = t->self};
 
 	m.self.name = "";
 	m.self.name_len = 0;
@@ -274,8 +279,9 @@ static void run_list(void *arg)
 	struct sender *x = t->x;
 
 	if (!session_stopped(x->s)) {
-		struct source_dir *dir = t->path ? source_dir_open_path(x->source, t->path)
-						 : source_dir_open(x->source, t->parent, t->parent ? &t->self : NULL);
+		struct source_dir *dir =
+			t->path ? source_dir_open_path(x->source, t->path)
+				: source_dir_open(x->source, t->parent, t->parent ? &t->self : NULL);
 		if (dir)
 			list_dir(t, dir);
 		else

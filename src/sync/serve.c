@@ -95,8 +95,11 @@ static int allowed(const struct served *v, struct err *e)
 		return err_set(e, ERR_REFUSED, "this server only receives");
 	if (v->so->root && (o->copy_links || o->copy_unsafe_links || o->copy_dirlinks))
 		return err_set(e, ERR_REFUSED, "this server does not follow symlinks out of its root");
-	if (v->so->root && (o->backup_dir || o->temp_dir || o->link_dest.count || o->copy_dest.count || o->compare_dest.count))
-		return err_set(e, ERR_REFUSED, "this server is limited to its root: options that name other directories are not allowed");
+	if (v->so->root && (o->backup_dir || o->temp_dir || o->link_dest.count || o->copy_dest.count ||
+				   o->compare_dest.count))
+		return err_set(e, ERR_REFUSED,
+			"this server is limited to its root: options that name other directories are not "
+			"allowed");
 	return 0;
 }
 
@@ -111,7 +114,8 @@ static void add_path(struct confine_path *paths, size_t *count, int at, const ch
 static void add_paths(struct confine_path *paths, size_t *count, int at, const struct opt_strings *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		add_path(paths, count, at, list->v[i], true); /* links from a tree need the right to change it */
+		add_path(paths, count, at, list->v[i],
+			true); /* links from a tree need the right to change it */
 }
 
 static void add_state_dir(const struct served *v, struct confine_path *paths, size_t *count)
@@ -189,11 +193,13 @@ static int serve_source(struct served *v, struct err *e)
 	int r = -1;
 
 	if (filter)
-		source = source_open(&v->o, served_path(v), v->start.flags & START_CONTENTS, v->root_fd, filter, e);
+		source = source_open(
+			&v->o, served_path(v), v->start.flags & START_CONTENTS, v->root_fd, filter, e);
 	if (source && confine_sender(v, source, e) == 0) {
 		source_set_reporter(source, source_fault, s->report);
 		if (v->o.checksum)
 			source_set_index(source, index = setup_index(s->report));
+		chan_limit_rate(v->chan, v->o.bwlimit);
 		s->pool = pool_new(setup_threads(&v->o));
 		r = send_run(s, source, &counts, &result, e);
 		pool_free(s->pool);

@@ -15,7 +15,8 @@ enum {
 	PLAIN_BELOW = 512,
 };
 
-void session_init(struct session *s, const struct sync_options *o, struct chan *chan, struct frames *frames, struct report *report)
+void session_init(struct session *s, const struct sync_options *o, struct chan *chan, struct frames *frames,
+	struct report *report)
 {
 	memset(s, 0, sizeof(*s));
 	s->o = o;
@@ -47,7 +48,8 @@ void session_prepare_hello(struct session *s, uint32_t flags)
 	struct msg_hello *h = &s->mine;
 	enum verify_kind kinds[3];
 
-	*h = (struct msg_hello){.version = PROTO_VERSION, .flags = flags | (ids_may_chown() ? HELLO_ROOT : 0)};
+	*h = (struct msg_hello){
+		.version = PROTO_VERSION, .flags = flags | (ids_may_chown() ? HELLO_ROOT : 0)};
 	if (RAND_bytes(h->nonce, sizeof(h->nonce)) != 1)
 		BUG("no random numbers");
 	size_t n = verify_kinds(kinds);
@@ -78,8 +80,9 @@ int session_recv_hello(struct session *s, struct err *e)
 		r = chan_explain_end(s->chan, e);
 	if (r > 0) {
 		struct cursor c = cur_make(payload.data, payload.len);
-		r = type == MSG_HELLO ? msg_hello_decode(&s->peer, &c, e)
-				      : err_set(e, ERR_PROTOCOL, "expected HELLO, got %s", msg_type_name(type));
+		r = type == MSG_HELLO
+			    ? msg_hello_decode(&s->peer, &c, e)
+			    : err_set(e, ERR_PROTOCOL, "expected HELLO, got %s", msg_type_name(type));
 	}
 	buf_release(&payload);
 	return r < 0 ? -1 : 0;

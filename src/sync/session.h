@@ -28,9 +28,9 @@ struct session {
 	bool fatal_from_peer;
 	pthread_mutex_t lock;
 	pthread_key_t worker_key;
-	struct session_worker *workers; /* all of them, for freeing; under lock */
+	struct session_worker *workers;       /* all of them, for freeing; under lock */
 	_Atomic uint64_t rate_bytes, rate_ns; /* how fast content went out uncompressed */
-	_Atomic bool squeeze;		      /* the line is slower than the compressor */
+	_Atomic bool squeeze;                 /* the line is slower than the compressor */
 };
 
 /* Tools of one thread. */
@@ -38,12 +38,13 @@ struct session_worker {
 	struct session_worker *next;
 	struct codec_enc *enc;
 	struct verifier *verifier; /* after the keys are known */
-	struct buf out;		   /* scratch for one message */
-	uint8_t *io;		   /* SESSION_IO_BYTES of scratch */
+	struct buf out;            /* scratch for one message */
+	uint8_t *io;               /* SESSION_IO_BYTES of scratch */
 };
 enum { SESSION_IO_BYTES = 1 << 20 };
 
-void session_init(struct session *s, const struct sync_options *o, struct chan *chan, struct frames *frames, struct report *report);
+void session_init(struct session *s, const struct sync_options *o, struct chan *chan, struct frames *frames,
+	struct report *report);
 void session_release(struct session *s);
 
 /* Fill `mine` with what this host can do. */

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "os/beneath.h"
+#include "os/fault.h"
 #include "sync/selection.h"
 
 #include <errno.h>
@@ -76,8 +77,6 @@ static void fill_scan(struct source *s)
 		.follow_dirs = o->copy_dirlinks,
 		.omit_unsafe = o->safe_links,
 		.one_file_system = o->one_file_system,
-		.max_size = o->max_size,
-		.min_size = o->min_size,
 	};
 	if (fstat(s->fd, &st) == 0)
 		s->scan.root_dev = st.st_dev;
@@ -114,7 +113,8 @@ fail:
 	return NULL;
 }
 
-struct source *source_open_here(const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
+struct source *source_open_here(
+	const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
 {
 	struct source *s = xcalloc(1, sizeof(*s));
 	struct stat st;
@@ -244,6 +244,22 @@ static struct source_dir *dir_new(struct source_dir *parent, char *path, int fd)
 	return dir;
 }
 
+/* Following symlinks one can come back to where one was. */
+static bool is_loop(const struct source *s, struct source_dir *dir)
+{
+	struct stat st;
+
+	if ((!s->scan.follow_links && !s->scan.follow_dirs && !s->scan.follow_unsafe) ||
+		fstat(dir->fd, &st) != 0)
+		return false;
+	dir->dev = st.st_dev;
+	dir->ino = st.st_ino;
+	for (const struct source_dir *up = dir->parent; up; up = up->parent)
+		if (up->ino == dir->ino && up->dev == dir->dev)
+			return true;
+	return false;
+}
+
 struct source_dir *source_dir_open(struct source *s, struct source_dir *parent, const struct entry *en)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
@@ -259,11 +275,16 @@ struct source_dir *source_dir_open(struct source *s, struct source_dir *parent, 
 		return NULL;
 	}
 	struct source_dir *dir = dir_new(parent, path, fd);
+	if (is_loop(s, dir)) {
+		err_set(&e, ERR_PARTIAL, "a symlink that leads back to a directory above it");
+		goto fail;
+	}
 	if (!s->filter)
 		return dir;
 	dir->filter = parent ? filter_enter(parent->filter, en->name, fd, &e) : filter_ref(s->filter);
 	if (dir->filter)
 		return dir;
+fail:
 	s->scan.error(s->scan.ctx, path, &e);
 	source_set_incomplete(s);
 	source_dir_unref(dir);
@@ -354,6 +375,37 @@ static void mark(struct source *s, const struct selection_node *node, struct dir
 	}
 }
 
+/* Is anything but directories in it or below it? */
+static bool has_content(struct source *s, struct source_dir *parent, const struct entry *en)
+{
+	struct source_dir *dir = source_dir_open(s, parent, en);
+	struct dirlist list = {0};
+	struct err e = {0};
+	bool content = false;
+
+	if (!dir)
+		return true;
+	if (scan_dir(&s->scan, dir->fd, dir->path, dir->filter, &list, &e) != 0)
+		content = true; /* it will be reported when it is listed */
+	for (size_t i = 0; !content && i < list.count; i++)
+		content = !S_ISDIR(list.entries[i].mode);
+	for (size_t i = 0; !content && i < list.count; i++)
+		content = has_content(s, dir, &list.entries[i]);
+	dirlist_release(&list);
+	source_dir_unref(dir);
+	return content;
+}
+
+static void prune(struct source *s, struct source_dir *dir, struct dirlist *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (!S_ISDIR(out->entries[i].mode) || has_content(s, dir, &out->entries[i]))
+			out->entries[kept++] = out->entries[i];
+	out->count = kept;
+}
+
 int source_list(struct source *s, struct source_dir *dir, struct dirlist *out)
 {
 	const struct selection_node *node = s->selection ? selection_find(s->selection, dir->path) : NULL;
@@ -374,6 +426,8 @@ int source_list(struct source *s, struct source_dir *dir, struct dirlist *out)
 	}
 	if (r != 0 || out->incomplete)
 		source_set_incomplete(s);
+	if (s->o->prune_empty_dirs && s->scan.side == FILTER_SENDER)
+		prune(s, dir, out);
 	mark(s, node, out);
 	return s->single && !*dir->path ? 0 : r;
 }
@@ -384,6 +438,26 @@ int source_open_file(struct source_dir *dir, const struct entry *en)
 
 	return openat(
 		dir->fd, en->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+}
+
+int source_remove(struct source *s, const char *path, const struct entry *en, struct err *e)
+{
+	const char *name;
+	struct stat st;
+	int r = 0;
+	int dir = beneath_parent(s->fd, path, &name);
+
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		r = err_sys(e, ERR_PARTIAL, "remove source");
+	else if (st.st_ino != en->ino || st.st_mtim.tv_sec != en->mtime.sec ||
+		 (uint32_t)st.st_mtim.tv_nsec != en->mtime.nsec ||
+		 (S_ISREG(st.st_mode) && (uint64_t)st.st_size != en->size))
+		r = err_set(e, ERR_VANISHED, "changed after it was copied; not removed");
+	else if (fault_point("remove source") != 0 || unlinkat(dir, name, 0) != 0)
+		r = err_sys(e, ERR_PARTIAL, "remove source");
+	if (dir >= 0)
+		close(dir);
+	return r;
 }
 
 bool source_file_changed(int fd, const struct entry *en)

@@ -21,7 +21,8 @@ struct source;
 struct source *source_open(const struct sync_options *o, const char *path, bool contents, int restrict_fd,
 	const struct filter *filter, struct err *e);
 /* The destination as a tree to be scanned: root_fd is duplicated; hidden and protected entries are marked, nothing is left out. NULL with *e. */
-struct source *source_open_here(const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e);
+struct source *source_open_here(
+	const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e);
 
 void source_free(struct source *s);
 
@@ -45,6 +46,7 @@ struct source_dir {
 	struct source_dir *parent;
 	_Atomic int refs;
 	int fd;
+	uint64_t dev, ino; /* only while symlinks are followed */
 	char *path;
 	struct filter_dir *filter;
 };
@@ -60,6 +62,9 @@ int source_list(struct source *s, struct source_dir *dir, struct dirlist *out);
 
 /* Open a file of dir for reading; -1 with errno. */
 int source_open_file(struct source_dir *dir, const struct entry *en);
+
+/* --remove-source-files: unlink the entry at `path` if it is still the one described. 0; -1 with *e (ERR_VANISHED when it changed). */
+int source_remove(struct source *s, const char *path, const struct entry *en, struct err *e);
 
 /* Was everything readable so far? */
 bool source_complete(const struct source *s);

@@ -151,20 +151,21 @@ static int read_digest(
 	return 0;
 }
 
-/* Take the symlink's target instead? Then *st is replaced and the entry marked. */
-static void maybe_follow(const struct scan_options *o, int dir_fd, const char *path, struct entry *en)
+/* Take the symlink's target instead? Then the entry describes that, and is marked. 0; -1 = errno: it points nowhere. */
+static int maybe_follow(const struct scan_options *o, int dir_fd, const char *path, struct entry *en)
 {
 	struct stat st;
 
 	if (!o->follow_links && !o->follow_dirs && !(o->follow_unsafe && scan_link_unsafe(path, en->target)))
-		return;
+		return 0;
 	if (fstatat(dir_fd, en->name, &st, 0) != 0)
-		return;
+		return o->follow_links ? -1 : 0;
 	if (!o->follow_links && o->follow_dirs && !S_ISDIR(st.st_mode))
-		return;
+		return 0;
 	fill_stat(en, &st);
 	en->target = NULL;
 	en->flags |= ENTRY_FOLLOW;
+	return 0;
 }
 
 static int describe(const struct scan_options *o, int dir_fd, const char *path, struct dirlist *list,
@@ -173,7 +174,8 @@ static int describe(const struct scan_options *o, int dir_fd, const char *path, 
 	if (S_ISLNK(en->mode)) {
 		if (read_target(dir_fd, en->name, list, en) != 0)
 			return err_sys(e, ERR_PARTIAL, "read symlink");
-		maybe_follow(o, dir_fd, path, en);
+		if (maybe_follow(o, dir_fd, path, en) != 0)
+			return err_sys(e, ERR_PARTIAL, "follow symlink to %s", en->target);
 	}
 	if (read_xattrs(o, dir_fd, en->name, list, en) != 0 && errno != ENOENT && errno != ELOOP)
 		return err_sys(e, ERR_PARTIAL, "read extended attributes");
@@ -214,8 +216,8 @@ bool scan_leaves_out(const struct scan_options *o, const char *path, const struc
 		return o->no_devices;
 	if (S_ISFIFO(en->mode) || S_ISSOCK(en->mode))
 		return o->no_specials;
-	if (S_ISREG(en->mode))
-		return (o->max_size && en->size > o->max_size) || en->size < o->min_size;
+	if (!S_ISDIR(en->mode))
+		return false;
 	return o->avoid_ino && en->ino == o->avoid_ino && en->dev == o->avoid_dev;
 }
 
@@ -225,7 +227,10 @@ static void apply_filter(const struct scan_options *o, struct filter_dir *filter
 
 	if (filter_excludes(filter, en->name, is_dir, FILTER_SENDER))
 		en->flags |= ENTRY_HIDDEN;
-	if (o->side == FILTER_RECEIVER && filter_protects(filter, en->name, is_dir, o->delete_excluded))
+	if (o->side == FILTER_RECEIVER && o->doomed
+			? filter_protects_doomed(filter, en->name, is_dir, o->delete_excluded)
+			: o->side == FILTER_RECEIVER &&
+				  filter_protects(filter, en->name, is_dir, o->delete_excluded))
 		en->flags |= ENTRY_PROTECTED;
 }
 

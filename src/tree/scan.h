@@ -24,11 +24,11 @@ struct scan_options {
 	bool follow_links;                      /* take what symlinks point to (--copy-links) */
 	bool follow_unsafe;                     /* only of those that point outside the tree */
 	bool follow_dirs;                       /* only of those that point to directories */
-	bool omit_unsafe;     /* leave out symlinks that point outside the tree (--safe-links) */
+	bool omit_unsafe; /* leave out symlinks that point outside the tree (--safe-links) */
+	bool doomed; /* receiver: inside a directory that is to be deleted (perishable rules do not count there) */
 	bool delete_excluded; /* receiver: exclude rules do not protect */
 	bool one_file_system; /* other file systems' mount points are listed, but scan_may_enter() refuses them */
 	uint64_t root_dev;
-	uint64_t max_size, min_size; /* regular files outside are left out (sender); max_size 0 = none */
 	uint64_t avoid_dev,
 		avoid_ino; /* a directory to leave out: the destination inside its own source; avoid_ino 0 = none */
 	struct index_cache *index; /* digest cache or NULL */

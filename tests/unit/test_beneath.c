@@ -509,7 +509,8 @@ static void unreadable_directories_are_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(with_an_old_kernel), /* first: the parent must not have asked its kernel yet */
+		cmocka_unit_test(
+			with_an_old_kernel), /* first: the parent must not have asked its kernel yet */
 		cmocka_unit_test(with_this_kernel),
 		cmocka_unit_test_setup_teardown(root_may_be_any_path, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(removes_a_tree, scratch_setup, scratch_teardown),
