@@ -87,7 +87,6 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 {
 	struct receiver *r = rd->r;
 	struct progress *progress = report_progress(r->s->report);
-	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	struct dest_file f;
 	struct err e = {0};
 
@@ -97,6 +96,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
+	bool holes = r->s->o->sparse && !f.in_place && pf->size >= SPARSE_FROM;
 	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
