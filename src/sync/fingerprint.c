@@ -174,6 +174,7 @@ static void digest_list(struct scan *s, struct source_dir *dir, uint32_t index, 
 	buf_release(&b);
 	pthread_mutex_lock(&s->lock);
 	s->t->dirs[index].row.tree = own;
+	s->t->entries += list->count;
 	s->t->files += files;
 	s->t->bytes += bytes;
 	s->t->unsettled |= list->stale_count > 0;

@@ -73,7 +73,7 @@ static void start_round_trip(void **state)
 
 static void start_hostile(void **state)
 {
-	struct msg_start m = {1, (enum start_role)3, 0, "p", NULL, 0};
+	struct msg_start m = {1, (enum start_role)4, 0, "p", NULL, 0};
 	struct msg_start got;
 
 	(void)state;
@@ -270,7 +270,7 @@ static void fingerprint_messages(void **state)
 	c = reader();
 	assert_int_equal(msg_list_end_decode(&got_end, &c, &err), 0);
 	assert_true(got_end.errors);
-	assert_int_equal(got_end.dirs, 7);
+	assert_int_equal(got_end.entries, 7);
 	assert_int_equal(got_end.files, 8);
 	assert_int_equal(got_end.bytes, 9);
 	check_cuts(MSG_LIST_END, false);
