@@ -270,7 +270,7 @@ static void fingerprint_messages(void **state)
 	c = reader();
 	assert_int_equal(msg_list_end_decode(&got_end, &c, &err), 0);
 	assert_true(got_end.errors);
-	assert_int_equal(got_end.entries, 7);
+	assert_int_equal(got_end.dirs, 7);
 	assert_int_equal(got_end.files, 8);
 	assert_int_equal(got_end.bytes, 9);
 	check_cuts(MSG_LIST_END, false);
