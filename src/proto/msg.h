@@ -251,7 +251,7 @@ enum want_kind {
 	WANT_DELTA = 1,         /* a signature (delta/delta.h wire form) follows as a blob */
 	WANT_DELTA_INPLACE = 2, /* the same, aligned blocks only */
 	WANT_UNLESS = 3, /* a verification tag follows: answer SAME when the source's content has it, else
-	                    send the whole file */
+	                    send the whole file (in a dry run: answer OTHER) */
 };
 struct want_item {
 	uint64_t index; /* into the directory's entries as listed, over all pieces */
@@ -274,6 +274,7 @@ enum file_status {
 	FILE_CHANGED = 3, /* changed while it was read: forget it, another attempt follows */
 	FILE_VANISHED = 4,
 	FILE_REFRESHED = 5, /* as FILE_OK, but it had changed since it was listed: its time now follows */
+	FILE_OTHER = 6,     /* CHUNK: answer to UNLESS in a dry run, which sends no contents */
 };
 struct pack_file {
 	uint64_t index;

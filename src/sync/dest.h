@@ -174,6 +174,8 @@ bool dest_dir_move(struct dest_dir *dir, size_t index, const char *from);
 
 /* --dry-run: a file that was held is not a move. */
 void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *need);
+/* The same for a directory whose entering was left to source->enter() to decide. */
+void dest_predict_dir(struct dest_dir *dir, size_t index);
 
 /* --- the end --------------------------------------------------------------------------------------------------------------- */
 

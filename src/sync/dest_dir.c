@@ -137,10 +137,9 @@ out:
 	return ok;
 }
 
+/* Asked of the directory itself: when a new one was made, its parent may just have got its ACL or not yet. */
 static bool has_default_acl(const struct dest_dir *dir)
 {
-	if (dir->created && dir->parent)
-		return dir->parent->default_acl;
 	return fgetxattr(dir->fd, "system.posix_acl_default", NULL, 0) > 0;
 }
 
@@ -185,7 +184,7 @@ bool dest_dir_open(struct dest_dir *dir)
 			return false;
 	}
 	if (dir->fd >= 0)
-		dir->default_acl = d->opts->acls && has_default_acl(dir);
+		dir->default_acl = has_default_acl(dir);
 	dir->opened = true;
 	if (!*dir->path && d->p.root_created)
 		announce_root(dir);

@@ -144,6 +144,15 @@ void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *ne
 	dest_placed(dir, src, &need->item);
 }
 
+void dest_predict_dir(struct dest_dir *dir, size_t index)
+{
+	struct dest *d = dir->d;
+	const struct entry *src = &dir->src.entries[index];
+
+	atomic_fetch_add(&d->counts.created, 1);
+	dest_item(d, EVENT_ITEM, dir->path, src->name, ITEM_IS_NEW | ITEM_LOCAL_CHANGE, src->mode, 0, NULL);
+}
+
 bool dest_dir_has_left_overs(const struct dest_dir *dir)
 {
 	return dir->dst.stale_count > 0;
@@ -247,12 +256,10 @@ static void act_on_directory(
 		if (d->opts->dry_run && (src->flags & ENTRY_LISTED))
 			atomic_fetch_add(&d->counts.metadata, 1);
 	}
-	if (!exists && d->opts->dry_run) {
-		atomic_fetch_add(&d->counts.created, 1);
-		dest_item(d, EVENT_ITEM, dir->path, src->name, item->iflags, src->mode, 0, NULL);
-	}
-	bool moved = src->flags & ENTRY_HAS_TREE_FP;
-	if (exists || (src->flags & ENTRY_LISTED) || moved)
+	bool held = !exists && (src->flags & ENTRY_HAS_TREE_FP) && !(src->flags & ENTRY_LISTED);
+	if (!exists && d->opts->dry_run && !held)
+		dest_predict_dir(dir, index);
+	if (exists || (src->flags & ENTRY_LISTED) || held)
 		d->p.source.enter(d->p.source.ctx, dir, index, exists);
 	else
 		make_bare(dir, src);
