@@ -76,21 +76,46 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* Write at an offset; with --sparse whole blocks of zeros become holes (of a file that has nothing there yet). */
-static int put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, bool holes)
+/* How zeros get into a file: written, left out (nothing is there yet), or punched into what is there. */
+enum zeros { ZEROS_WRITE, ZEROS_SKIP, ZEROS_PUNCH };
+
+static enum zeros zeros_of(const struct receiver *r, const struct dest_file *f)
+{
+	if (!r->s->o->sparse)
+		return ZEROS_WRITE;
+	return f->in_place ? ZEROS_PUNCH : ZEROS_SKIP;
+}
+
+static int put_zeros(int fd, const uint8_t *zeros, size_t n, uint64_t offset, enum zeros how)
+{
+	if (how == ZEROS_SKIP)
+		return 0;
+	return how == ZEROS_PUNCH ? punch_hole(fd, offset, n) : pwrite_all(fd, zeros, n, offset);
+}
+
+/* Length of the run of whole blocks at the front that are all zero, or all not. */
+static size_t run_length(const uint8_t *data, size_t n, bool zero)
+{
+	size_t run = 0;
+
+	while (n - run >= ZERO_BLOCK && is_zero(data + run, ZERO_BLOCK) == zero)
+		run += ZERO_BLOCK;
+	return run;
+}
+
+static int put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, enum zeros how)
 {
 	size_t done = 0;
 
-	while (holes && done < n) {
-		size_t run = 0;
-		while (n - done - run >= ZERO_BLOCK && !is_zero(data + done + run, ZERO_BLOCK))
-			run += ZERO_BLOCK;
-		bool zero = n - done - run >= ZERO_BLOCK;
-		if (!zero)
-			break;
+	while (how != ZEROS_WRITE && n - done >= ZERO_BLOCK) {
+		size_t run = run_length(data + done, n - done, false);
 		if (run && pwrite_all(fd, data + done, run, offset + done) != 0)
 			return -1;
-		done += run + ZERO_BLOCK;
+		done += run;
+		run = run_length(data + done, n - done, true);
+		if (run && put_zeros(fd, data + done, run, offset + done, how) != 0)
+			return -1;
+		done += run;
 	}
 	return done < n ? pwrite_all(fd, data + done, n - done, offset + done) : 0;
 }
@@ -120,7 +145,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
-	int bad = put_bytes(f.fd, pf->data, pf->size, 0, holes);
+	int bad = put_bytes(f.fd, pf->data, pf->size, 0, holes ? zeros_of(r, &f) : ZEROS_WRITE);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
 	if (bad != 0) {
@@ -234,11 +259,9 @@ static int begin_file(struct recv_file *rf)
 
 static int put_data(struct recv_file *rf, const struct chunk_record *rec)
 {
-	bool holes = rf->r->s->o->sparse && !rf->f.in_place;
-
 	verifier_update(rf->verifier, rec->data, (size_t)rec->len);
 	rf->literal += rec->len;
-	return put_bytes(rf->f.fd, rec->data, (size_t)rec->len, rf->offset, holes);
+	return put_bytes(rf->f.fd, rec->data, (size_t)rec->len, rf->offset, zeros_of(rf->r, &rf->f));
 }
 
 static int put_hole(struct recv_file *rf, const struct chunk_record *rec)
@@ -250,17 +273,15 @@ static int put_hole(struct recv_file *rf, const struct chunk_record *rec)
 		if (session_stopped(rf->r->s))
 			return -1;
 		verifier_update(rf->verifier, zeros, part);
-		if (rf->f.in_place && pwrite_all(rf->f.fd, zeros, part, rf->offset + done) != 0)
-			return -1;
 		done += part;
 	}
-	return 0;
+	return rf->f.in_place ? punch_hole(rf->f.fd, rf->offset, rec->len) : 0;
 }
 
 static int put_copy(struct recv_file *rf, const struct chunk_record *rec)
 {
 	int from = rf->f.in_place ? rf->f.fd : rf->basis_fd;
-	bool holes = rf->r->s->o->sparse && !rf->f.in_place;
+	enum zeros how = zeros_of(rf->r, &rf->f);
 
 	if (!rf->io)
 		rf->io = xmalloc(SESSION_IO_BYTES);
@@ -272,7 +293,7 @@ static int put_copy(struct recv_file *rf, const struct chunk_record *rec)
 			return -1;
 		verifier_update(rf->verifier, rf->io, part);
 		bool there = rf->f.in_place && rec->basis_offset == rf->offset;
-		if (!there && put_bytes(rf->f.fd, rf->io, part, rf->offset + done, holes) != 0)
+		if (!there && put_bytes(rf->f.fd, rf->io, part, rf->offset + done, how) != 0)
 			return -1;
 		done += part;
 	}

@@ -115,8 +115,10 @@ static void resolve_dir(struct receiver *r, const struct held_dir *h)
 	const char *from = find_same_tree(r, en);
 
 	unhold(rd);
-	if (!from || !dest_dir_move(rd->dst, h->index, from))
+	if (!from || !dest_dir_move(rd->dst, h->index, from)) {
+		dest_predict_dir(rd->dst, h->index);
 		request(rd, en);
+	}
 	recv_check_dir(rd);
 	recv_dir_unref(rd);
 }
