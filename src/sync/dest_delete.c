@@ -81,6 +81,7 @@ void dest_swap_later(
 		.size = src->size,
 		.item = *item};
 	memcpy(s->temp, temp, sizeof(s->temp));
+	dest_claim_temp(dir, temp);
 	pthread_mutex_unlock(&d->lock);
 	atomic_store(&dir->late, true);
 }

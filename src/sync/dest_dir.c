@@ -125,8 +125,10 @@ static bool make_stage(struct dest_dir *dir)
 	ok = dir->fd >= 0;
 	if (ok && dir->fresh)
 		dir->new_gid = dir->d->egid;
-	if (ok && !dir->fresh)
-		look_at_existing(dir); /* left over from an interrupted run: go on in it */
+	if (ok && !dir->fresh) { /* go on in it */
+		dir->left_over = true;
+		look_at_existing(dir);
+	}
 	if (ok && dir->parent && (dir->parent->had_mode & S_ISGID))
 		dir->new_gid = dir->parent->new_gid;
 out:
@@ -177,6 +179,7 @@ bool dest_dir_open(struct dest_dir *dir)
 	}
 	if (dir->fd >= 0) {
 		atomic_store(&dir->published, true);
+		dir->left_over = dir->parent && dir->parent->left_over;
 		look_at_existing(dir);
 	} else {
 		dir->created = true;
@@ -215,7 +218,7 @@ static int exchange(struct dest_dir *dir, int at)
 		return -1;
 	if (fault_point("exchange") != 0 || renameat2(at, dir->stage, at, dir->name, RENAME_EXCHANGE) != 0)
 		return -1;
-	return unlinkat(at, dir->stage, 0);
+	return beneath_remove_tree(at, dir->stage, NULL);
 }
 
 void dest_dir_publish_now(struct dest_dir *dir)
@@ -272,7 +275,11 @@ static void finish(struct dest_dir *dir)
 	struct dest *d = dir->d;
 	bool changed = atomic_load(&dir->changed);
 
-	if (dir->fd < 0 || d->opts->dry_run || !atomic_load(&dir->published))
+	if (dir->fd < 0 || d->opts->dry_run)
+		return;
+	if (dir->dst.stale_count && !dest_stopped(d))
+		dest_clear_left_overs(dir);
+	if (!atomic_load(&dir->published))
 		return;
 	uint32_t iflags = dir->created ? ITEM_TIME : dir->iflags;
 	if (changed && dir->has_self && d->rules.times && d->rules.dir_times)

@@ -134,8 +134,7 @@ static int take_root_fp(struct receiver *r, struct cursor *c, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "ROOT_FP was not expected");
 	progress->files_total = m.files;
 	progress->bytes_total = m.bytes;
-	if (!hash128_equal(m.fp, r->fp.root) || r->fp.unsettled || !r->fp.complete ||
-		r->s->o->remove_source_files)
+	if (!hash128_equal(m.fp, r->fp.root) || !r->fp.complete || r->s->o->remove_source_files)
 		return send_table(r);
 	dest_count_unchanged(r->dest, m.entries, m.files, m.bytes);
 	pthread_mutex_lock(&r->lock);
@@ -256,6 +255,7 @@ static int scan_here(struct receiver *r, int root_fd, const struct filter *filte
 		.rules = dest_rules(r->dest),
 		.numeric_ids = r->s->o->numeric_ids,
 		.file_keys = r->find_moves,
+		.clean_only = true,
 		.seed = r->s->keys.fp_seed,
 		.stop = &r->s->stop,
 		.progress = report_progress(r->s->report),
