@@ -206,8 +206,6 @@ class Wherry:
             return [*far, *opts, src, self.remote(dst)]
         if mode == "pull":
             return [*far, *opts, self.remote(src), dst]
-        if mode == "relay":
-            return [*far, "--relay", *opts, self.remote(src, "one"), self.remote(dst, "two")]
         if mode == "between":
             return [*far, *opts, self.remote(src, "one"), self.remote(dst, "two")]
         raise AssertionError(mode)
