@@ -93,7 +93,8 @@ bool msg_path_ok(const char *path, size_t len);
 
 /* --- START --- */
 
-enum start_role { START_SEND = 1, START_RECEIVE = 2 };
+/* PUSH: send to a third host, named in the options, as that host's client; answer with EVENTs, then SUMMARY or FATAL. */
+enum start_role { START_SEND = 1, START_RECEIVE = 2, START_PUSH = 3 };
 enum start_flag {
 	START_WANT_ITEMS = 1, /* events for every changed entry are wanted */
 	START_CONTENTS = 2,   /* the path had a trailing slash: its contents, not itself */

@@ -49,7 +49,7 @@ int msg_start_decode(struct msg_start *m, struct cursor *c, struct err *e)
 		return -1;
 	if (m->version == 0)
 		return err_set(e, ERR_VERSION, "the client speaks no protocol version known here");
-	if (role != START_SEND && role != START_RECEIVE)
+	if (role < START_SEND || role > START_PUSH)
 		return wire_bad("START", "unknown role", e);
 	if (m->flags & ~(uint32_t)START_FLAGS_KNOWN)
 		return err_set(e, ERR_UNSUPPORTED,

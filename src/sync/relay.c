@@ -83,7 +83,7 @@ static int run_both(struct leg *a, struct leg *b, struct err *e)
 	return e->code == ERR_NONE ? 0 : -1;
 }
 
-int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+static int pass_through(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
 	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
 {
 	struct chan *a = remote_connect(o, src, e);
@@ -93,8 +93,8 @@ int relay_sync(const struct sync_options *o, const struct endpoint *src, const s
 	bool items = report_wants_items(report);
 	int r = -1;
 
-	if (fb && remote_start(fa, o, START_SEND, src, items, e) == 0 &&
-		remote_start(fb, o, START_RECEIVE, dst, items, e) == 0) {
+	if (fb && remote_start(fa, o, START_SEND, src, NULL, items, e) == 0 &&
+		remote_start(fb, o, START_RECEIVE, dst, NULL, items, e) == 0) {
 		struct leg there = {.from = fa,
 			.to = fb,
 			.from_chan = a,
@@ -120,4 +120,89 @@ int relay_sync(const struct sync_options *o, const struct endpoint *src, const s
 	chan_free(a);
 	chan_free(b);
 	return r;
+}
+
+/* Listen to a server that works for us elsewhere, to its end. */
+static int follow(struct frames *f, struct chan *c, struct report *report, struct sync_counts *counts,
+	enum err_code *result, struct err *e)
+{
+	struct buf payload;
+	bool over = false;
+	int r = 0;
+
+	buf_init(&payload, FRAME_MAX);
+	while (r == 0 && !over) {
+		enum msg_type type;
+		struct msg_event ev;
+		struct msg_summary m;
+		struct msg_fatal fatal;
+		int got = frames_recv(f, &type, &payload, e);
+		struct cursor cur = cur_make(payload.data, payload.len);
+		if (got <= 0) {
+			r = got < 0 ? -1 : chan_explain_end(c, e);
+		} else if (type == MSG_EVENT) {
+			r = msg_event_decode(&ev, &cur, e);
+			if (r == 0)
+				report_event(report, &ev);
+		} else if (type == MSG_SUMMARY) {
+			r = msg_summary_decode(&m, &cur, e);
+			*counts = m.counts;
+			*result = m.result;
+			over = true;
+		} else if (type == MSG_FATAL) {
+			r = msg_fatal_decode(&fatal, &cur, e);
+			if (r == 0)
+				r = err_set(e, fatal.code, "%s", fatal.text);
+		} else {
+			r = err_set(e, ERR_PROTOCOL, "unexpected %s", msg_type_name(type));
+		}
+	}
+	buf_release(&payload);
+	return r;
+}
+
+/* The source's host pushes by itself: nothing but events comes this way. */
+static int direct(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+{
+	struct chan *c = remote_connect(o, src, e);
+	struct frames *f = c ? frames_new(c, setup_keepalive_ms(o)) : NULL;
+	int r = -1;
+
+	if (f && remote_start(f, o, START_PUSH, src, dst, report_wants_items(report), e) == 0)
+		r = follow(f, c, report, counts, &traffic->result, e);
+	frames_free(f);
+	traffic->in = c ? chan_bytes_in(c) : 0;
+	traffic->out = c ? chan_bytes_out(c) : 0;
+	chan_free(c);
+	return r;
+}
+
+/* Is this a reason to pass the data through here instead? Nothing has been changed yet in these cases. */
+static bool cannot_reach(const struct err *e)
+{
+	switch (e->code) {
+	case ERR_UNREACHABLE:
+	case ERR_CONNECT_TIMEOUT:
+	case ERR_NO_REMOTE:
+	case ERR_REFUSED:
+	case ERR_PROTOCOL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int relay_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+{
+	if (!o->relay) {
+		int r = direct(o, src, dst, report, counts, traffic, e);
+		if (r == 0 || !cannot_reach(e))
+			return r;
+		report_note(report, "%s cannot push to %s itself; the data goes through here (%s)", src->host,
+			dst->host, e->text);
+		err_clear(e);
+	}
+	return pass_through(o, src, dst, report, counts, traffic, e);
 }

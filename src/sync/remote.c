@@ -37,12 +37,12 @@ struct chan *remote_connect(const struct sync_options *o, const struct endpoint 
 }
 
 int remote_start(struct frames *f, const struct sync_options *o, enum start_role role,
-	const struct endpoint *ep, bool want_items, struct err *e)
+	const struct endpoint *ep, const struct endpoint *target, bool want_items, struct err *e)
 {
 	struct buf b;
 
 	buf_init(&b, FRAME_MAX);
-	start_encode(o, role, ep, want_items, &b);
+	start_encode(o, role, ep, target, want_items, &b);
 	int r = b.overflow ? err_set(e, ERR_USAGE,
 				     "the options or the list of --files-from are too long to send")
 			   : frames_send(f, MSG_START, &b, NULL, e);
@@ -68,7 +68,7 @@ static int push(struct session *s, const struct endpoint *src, const struct endp
 		if (s->o->checksum)
 			source_set_index(source, index = setup_index(s->report));
 		s->pool = pool_new(setup_threads(s->o));
-		r = remote_start(s->frames, s->o, START_RECEIVE, dst, report_wants_items(s->report), e);
+		r = remote_start(s->frames, s->o, START_RECEIVE, dst, NULL, report_wants_items(s->report), e);
 		if (r == 0)
 			r = send_run(s, source, counts, result, e);
 		else
@@ -87,7 +87,7 @@ static int pull(struct session *s, const struct endpoint *src, const struct endp
 	struct recv_params p = {
 		.path = dst->path, .restrict_fd = -1, .want_items = report_wants_items(s->report)};
 
-	if (remote_start(s->frames, s->o, START_SEND, src, p.want_items, e) != 0)
+	if (remote_start(s->frames, s->o, START_SEND, src, NULL, p.want_items, e) != 0)
 		return chan_explain_end(s->chan, e);
 	return recv_run(s, &p, counts, e);
 }
@@ -118,6 +118,12 @@ static int one_remote(const struct sync_options *o, const struct endpoint *src, 
 	traffic->out = chan_bytes_out(chan);
 	chan_free(chan);
 	return r;
+}
+
+int remote_push(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
+{
+	return one_remote(o, src, dst, report, counts, traffic, e);
 }
 
 int remote_sync(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,

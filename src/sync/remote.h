@@ -23,9 +23,13 @@ int remote_sync(const struct sync_options *o, const struct endpoint *src, const 
 /* Start the server on ep's host; NULL with *e. */
 struct chan *remote_connect(const struct sync_options *o, const struct endpoint *ep, struct err *e);
 
-/* Tell a server its part. 0 or -1. */
+/* Tell a server its part (target: only for START_PUSH). 0 or -1. */
 struct frames;
 int remote_start(struct frames *f, const struct sync_options *o, enum start_role role,
-	const struct endpoint *ep, bool want_items, struct err *e);
+	const struct endpoint *ep, const struct endpoint *target, bool want_items, struct err *e);
+
+/* Push a tree of this host to a server, as its client. */
+int remote_push(const struct sync_options *o, const struct endpoint *src, const struct endpoint *dst,
+	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e);
 
 #endif

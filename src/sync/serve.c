@@ -4,10 +4,12 @@
  */
 #include "sync/serve.h"
 
+#include "base/alloc.h"
 #include "os/confine.h"
 #include "os/ids.h"
 #include "sync/client.h"
 #include "sync/recv.h"
+#include "sync/remote.h"
 #include "sync/send.h"
 #include "sync/session.h"
 #include "sync/setup.h"
@@ -27,6 +29,7 @@ struct served {
 	const struct serve_options *so;
 	struct sync_options o;
 	struct msg_start start;
+	struct endpoint target; /* of a PUSH */
 	struct chan *chan;
 	struct frames *frames;
 	struct session s;
@@ -80,7 +83,7 @@ static int read_start(struct served *v, struct err *e)
 		r = msg_start_decode(&v->start, &c, e);
 	}
 	if (r == 0)
-		r = start_options(&v->start, &v->o, e);
+		r = start_options(&v->start, &v->o, &v->target, e);
 	if (r == 0)
 		frames_set_keepalive(v->frames, setup_keepalive_ms(&v->o));
 	buf_release(&b);
@@ -91,6 +94,8 @@ static int allowed(const struct served *v, struct err *e)
 {
 	const struct sync_options *o = &v->o;
 
+	if (v->start.role == START_PUSH && (v->so->root || v->so->read_only || v->so->write_only))
+		return err_set(e, ERR_REFUSED, "this server does not push to other hosts");
 	if (v->so->read_only && (v->start.role == START_RECEIVE || o->remove_source_files))
 		return err_set(e, ERR_REFUSED, "this server is read-only");
 	if (v->so->write_only && v->start.role == START_SEND)
@@ -229,6 +234,29 @@ static int serve_dest(struct served *v, struct err *e)
 	return recv_run(&v->s, &p, &counts, e);
 }
 
+/* Send to a third host as its client, with the ssh of this host's user; a question it might ask is an error. */
+static int serve_push(struct served *v, struct err *e)
+{
+	struct endpoint src = {
+		.path = (char *)(uintptr_t)served_path(v), .contents = v->start.flags & START_CONTENTS};
+	struct msg_summary m = {0};
+	struct remote_traffic traffic = {0};
+	struct buf b;
+
+	if (!v->o.rsh && !getenv("WHERRY_RSH"))
+		v->o.rsh = xstrdup("ssh -o BatchMode=yes");
+	if (remote_push(&v->o, &src, &v->target, v->s.report, &m.counts, &traffic, e) != 0) {
+		session_fail(&v->s, e);
+		return -1;
+	}
+	m.result = traffic.result;
+	buf_init(&b, 64 * 1024);
+	msg_summary_encode(&m, &b);
+	int r = session_send(&v->s, MSG_SUMMARY, &b);
+	buf_release(&b);
+	return r;
+}
+
 static int run(struct served *v, struct err *e)
 {
 	int r = read_start(v, e);
@@ -245,7 +273,9 @@ static int run(struct served *v, struct err *e)
 	if (r != 0)
 		session_fail(&v->s, e);
 	else
-		r = v->start.role == START_SEND ? serve_source(v, e) : serve_dest(v, e);
+		r = v->start.role == START_SEND   ? serve_source(v, e)
+		    : v->start.role == START_PUSH ? serve_push(v, e)
+						  : serve_dest(v, e);
 	session_release(&v->s);
 	report_free(report);
 	return r;
@@ -267,6 +297,7 @@ int serve_main(const struct serve_options *opts)
 	chan_free(v.chan);
 	msg_start_release(&v.start);
 	sync_options_release(&v.o);
+	endpoint_release(&v.target);
 	if (v.root_fd >= 0)
 		close(v.root_fd);
 	return err_info(e.code)->exit_status;

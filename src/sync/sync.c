@@ -1,6 +1,7 @@
 #include "sync/sync.h"
 
 #include "base/alloc.h"
+#include "sync/client.h"
 #include "sync/local.h"
 #include "sync/remote.h"
 #include "sync/report.h"
@@ -35,13 +36,6 @@ static enum err_code sync_result(const struct report *r, const struct err *fatal
 	if (report_error_count(r) > 0)
 		return ERR_PARTIAL;
 	return report_vanished_count(r) > 0 ? ERR_VANISHED : ERR_NONE;
-}
-
-static char *endpoint_text(const struct endpoint *ep)
-{
-	if (!ep->remote)
-		return xstrdup(ep->path);
-	return xasprintf("%s%s%s:%s", ep->user ? ep->user : "", ep->user ? "@" : "", ep->host, ep->path);
 }
 
 int sync_main(struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst)

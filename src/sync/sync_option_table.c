@@ -564,6 +564,14 @@ const struct opt_row sync_option_table[] = {
 		.flags = HERE,
 		.text = "how wherry is called on the other host (default: wherry)",
 		.detail = "For example \"sudo wherry\" or /opt/wherry/bin/wherry."},
+	{.name = "relay",
+		.type = OPT_BOOL,
+		AT(relay),
+		.flags = HERE_NEG,
+		.text = "between two other hosts: pass all data through this one",
+		.detail = "By default it flows directly where the source's host can log in to the "
+			  "destination's "
+			  "without being asked for a password."},
 	{.name = "compress",
 		.letter = 'z',
 		.type = OPT_CUSTOM,

@@ -74,6 +74,7 @@ struct sync_options {
 	/* how to get there */
 	char *rsh;            /* -e; NULL = $WHERRY_RSH or "ssh" */
 	char *remote_command; /* NULL = "wherry" */
+	bool relay;           /* remote to remote: always through this host */
 };
 
 /* The table: rows for opt_parse(), opt_help(), opt_encode() over a struct sync_options. NULL-name row ends it. */

@@ -178,7 +178,8 @@ class Wherry:
         if status is not None:
             wanted = (status,) if isinstance(status, int) else tuple(status)
             assert r.status in wanted, "wanted exit status %s: %r" % (wanted, r)
-        assert b"Sanitizer" not in r.err and b"runtime error:" not in r.err, repr(r)
+        for trouble in (b"Sanitizer", b"runtime error:", self.sanitizer_dir.encode()):
+            assert trouble not in r.err, repr(r)
         assert b"BUG at" not in r.err, repr(r)
         return r
 
@@ -206,6 +207,8 @@ class Wherry:
             return [*far, *opts, src, self.remote(dst)]
         if mode == "pull":
             return [*far, *opts, self.remote(src), dst]
+        if mode == "relay":
+            return [*far, "--relay", *opts, self.remote(src, "one"), self.remote(dst, "two")]
         if mode == "between":
             return [*far, *opts, self.remote(src, "one"), self.remote(dst, "two")]
         raise AssertionError(mode)

@@ -48,7 +48,7 @@ def hello(nonce=b"n" * 16, flags=1):
 
 
 def start(role, path, flags=CONTENTS, options=()):
-    words = varint(len(options)) + b"".join(blob(k) + blob(v) for k, v in options)
+    words = varint(len(options)) + b"".join(blob(k) + blob(v) for k, v in options) + b"\0"
     return frame(START, b"WHRY" + varint(1) + bytes([role]) + varint(flags) + blob(path) + blob(words))
 
 
@@ -146,6 +146,13 @@ class Line:
         if flags & 2:
             body += bytes([status]) + (tag if status == 0 else b"")
         return frame(CHUNK, body + records)
+
+    def hang_up(self):
+        """Be gone at once, as a killed process is."""
+        try:
+            self.wfile.flush()
+        finally:
+            os._exit(0)
 
     def finish(self):
         """Wait for the other side's last word, so that it can be judged by what it said of itself."""

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import peer
 import trees
 from harness import CLOSED, OK, PARTIAL, REFUSED, SOURCE, USAGE
 from oracle import assert_same, contents
@@ -172,8 +173,8 @@ def test_wrong_use(wherry, args):
 
 
 def test_missing_root(wherry, s):
-    r = wherry.run("serve", "--stdio", "--root", s / "nothing", input=b"", status=None)
-    assert r.status not in (OK, -6, -11) and r.err.strip()
+    r = wherry.run("serve", "--stdio", "--root", s / "nothing", input=peer.start(peer.SEND, b".") + peer.hello(), status=None)
+    assert r.status not in (OK, -6, -11) and r.says("nothing"), repr(r)
 
 
 def test_landlock_or_not_a_served_process_cannot_write_elsewhere(wherry, key, s):

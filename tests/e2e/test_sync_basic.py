@@ -62,8 +62,8 @@ def test_rsh_from_environment(wherry, sshd, s):
 
 
 @pytest.mark.native
-def test_both_ends_remote(wherry, s):
-    mode = "between"
+@pytest.mark.parametrize("mode", ["relay", "between"])
+def test_both_ends_remote(wherry, s, mode):
     s.sample()
     wherry.copy(mode, s.src + "/", s.dst)
     assert_same(s.src, s.dst)

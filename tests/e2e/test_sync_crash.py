@@ -94,12 +94,15 @@ def fault_env(side, name, value):
 
 
 def count_steps(wherry, mode, side, judge, opts):
-    """How many changes that side makes in a run that is left alone."""
-    path = judge.s / "count"
+    """How many changes that side makes in a run that is left alone. (A serving process may write nowhere but in the
+    destination.)"""
+    path = judge.s.dst + "/.count"
     wherry.copy(mode, judge.s.src + "/", judge.s.dst, *opts, env=fault_env(side, "WHERRY_FAULT_COUNT", path))
-    judge.after_rerun("undisturbed run")
     with open(path) as f:
         n = int(f.read().split()[0])
+    os.unlink(path)
+    os.utime(judge.s.dst, ns=(judge.new[b""].mtime_ns,) * 2)
+    judge.after_rerun("undisturbed run")
     judge.reset()
     return n
 

@@ -113,9 +113,9 @@ def clash(path, nodes):
 
 @pytest.mark.native
 @settings(max_examples=8)
+@pytest.mark.parametrize("mode", ["relay", "between"])
 @given(nodes=trees.tree(), ops=trees.edits())
-def test_both_ends_remote(wherry, base, nodes, ops):
-    mode = "between"
+def test_both_ends_remote(wherry, base, mode, nodes, ops):
     with Room(base) as room:
         trees.build(room.src, nodes)
         wherry.copy(mode, room.src + "/", room.dst)
