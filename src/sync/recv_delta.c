@@ -54,22 +54,89 @@ static int open_basis(struct recv_dir *rd, uint64_t index, enum basis_kind basis
 	return dest_open_basis(rd->dst, (size_t)index);
 }
 
-static int hash_blocks(struct receiver *r, int fd, struct sig *sig)
-{
-	uint8_t *block = xmalloc(sig->block_len);
-	int bad = 0;
+/* The blocks of one signature, shared by as many workers as are free; the caller is one of them. */
+struct hashing {
+	_Atomic int refs;
+	struct receiver *r;
+	struct sig *sig;
+	int fd;
+	_Atomic uint64_t next; /* first block of the next stretch */
+	_Atomic uint64_t left; /* blocks not hashed yet */
+	_Atomic bool bad;
+	uint64_t end; /* sig->count: a late helper must not look at the signature any more */
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+};
 
-	for (uint32_t i = 0; i < sig->count && bad == 0 && !session_stopped(r->s); i++) {
-		uint64_t at = (uint64_t)i * sig->block_len;
-		size_t n = sig->basis_size - at < sig->block_len ? (size_t)(sig->basis_size - at)
-								 : sig->block_len;
-		if (pread_full(fd, block, n, at) != (int64_t)n)
-			bad = -1;
-		else
-			sig_set_block(sig, i, block, n);
+enum { STRETCH_BLOCKS = 64 };
+
+static void hash_one(struct hashing *h, uint64_t i, uint8_t *block)
+{
+	struct sig *sig = h->sig;
+	uint64_t at = i * sig->block_len;
+	size_t n = sig->basis_size - at < sig->block_len ? (size_t)(sig->basis_size - at) : sig->block_len;
+
+	if (!h->bad && !session_stopped(h->r->s) && pread_full(h->fd, block, n, at) == (int64_t)n)
+		sig_set_block(sig, (uint32_t)i, block, n);
+	else
+		h->bad = true;
+}
+
+static void hash_stretches(struct hashing *h)
+{
+	uint64_t count = h->end;
+	uint8_t *block = xmalloc(h->sig->block_len);
+	uint64_t first;
+
+	while ((first = atomic_fetch_add(&h->next, STRETCH_BLOCKS)) < count) {
+		uint64_t end = first + STRETCH_BLOCKS < count ? first + STRETCH_BLOCKS : count;
+		for (uint64_t i = first; i < end; i++)
+			hash_one(h, i, block);
+		pthread_mutex_lock(&h->lock);
+		h->left -= end - first;
+		pthread_cond_signal(&h->idle);
+		pthread_mutex_unlock(&h->lock);
 	}
 	free(block);
-	return bad;
+}
+
+static void hashing_unref(struct hashing *h)
+{
+	if (atomic_fetch_sub(&h->refs, 1) != 1)
+		return;
+	pthread_cond_destroy(&h->idle);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static void run_hashing(void *arg)
+{
+	struct hashing *h = arg;
+
+	if (h->next < h->end)
+		hash_stretches(h);
+	hashing_unref(h);
+}
+
+static int hash_blocks(struct receiver *r, int fd, struct sig *sig)
+{
+	struct hashing *h = xcalloc(1, sizeof(*h));
+
+	*h = (struct hashing){.refs = 1, .r = r, .sig = sig, .fd = fd, .left = sig->count, .end = sig->count};
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->idle, NULL);
+	if (sig->count >= 2 * STRETCH_BLOCKS) {
+		atomic_fetch_add(&h->refs, 1);
+		pool_push(r->s->pool, run_hashing, h);
+	}
+	hash_stretches(h);
+	pthread_mutex_lock(&h->lock);
+	while (h->left)
+		pthread_cond_wait(&h->idle, &h->lock);
+	pthread_mutex_unlock(&h->lock);
+	bool bad = h->bad;
+	hashing_unref(h);
+	return bad ? -1 : 0;
 }
 
 static int make_sig(struct recv_dir *rd, const struct delta_want *w, struct sig *sig)

@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { QUEUE_BYTES_MAX = 64 << 20, ZERO_BLOCK = 4096 };
+enum { QUEUE_BYTES_MAX = 64 << 20, SPARSE_FROM = 8192 };
 
 struct recv_file {
 	struct receiver *r;
@@ -24,10 +25,10 @@ struct recv_file {
 	bool over;
 	struct dest_file f;
 	int basis_fd;
+	bool basis_sparse;
 	struct verifier *verifier;
 	uint64_t offset;
-	uint64_t literal, matched;
-	uint8_t *io;
+	struct recv_amounts amounts;
 };
 
 struct pack_task {
@@ -71,30 +72,6 @@ static void entry_fault(struct recv_dir *rd, uint64_t index, enum err_code code,
 	free(path);
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
-/* Write at an offset; with --sparse whole blocks of zeros become holes (of a file that has nothing there yet). */
-static int put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, bool holes)
-{
-	size_t done = 0;
-
-	while (holes && done < n) {
-		size_t run = 0;
-		while (n - done - run >= ZERO_BLOCK && !is_zero(data + done + run, ZERO_BLOCK))
-			run += ZERO_BLOCK;
-		bool zero = n - done - run >= ZERO_BLOCK;
-		if (!zero)
-			break;
-		if (run && pwrite_all(fd, data + done, run, offset + done) != 0)
-			return -1;
-		done += run + ZERO_BLOCK;
-	}
-	return done < n ? pwrite_all(fd, data + done, n - done, offset + done) : 0;
-}
-
 /* --- PACK ------------------------------------------------------------------------------------------------------------------------- */
 
 static void refresh(struct recv_dir *rd, uint64_t index, uint64_t size, const struct entry_time *mtime)
@@ -110,7 +87,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 {
 	struct receiver *r = rd->r;
 	struct progress *progress = report_progress(r->s->report);
-	bool holes = r->s->o->sparse && pf->size >= 2 * ZERO_BLOCK;
+	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	struct dest_file f;
 	struct err e = {0};
 
@@ -120,7 +97,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
-	int bad = put_bytes(f.fd, pf->data, pf->size, 0, holes);
+	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
 	if (bad != 0) {
@@ -204,7 +181,6 @@ static void file_free(struct recv_file *rf)
 	if (rf->basis_fd >= 0)
 		close(rf->basis_fd);
 	verifier_free(rf->verifier);
-	free(rf->io);
 	recv_dir_unref(rf->rd);
 	free(rf);
 }
@@ -215,7 +191,8 @@ static int begin_file(struct recv_file *rf)
 	struct err e = {0};
 
 	if (rf->began) { /* another attempt, from the start, whole */
-		rf->offset = rf->literal = rf->matched = 0;
+		rf->offset = 0;
+		rf->amounts = (struct recv_amounts){0};
 		verifier_begin(rf->verifier, rf->rd->id, rf->index);
 		return 0;
 	}
@@ -227,82 +204,31 @@ static int begin_file(struct recv_file *rf)
 	rf->began = true;
 	if (rf->need.basis == BASIS_DEST)
 		rf->basis_fd = dest_open_basis(rf->rd->dst, rf->index);
+	struct stat st;
+	rf->basis_sparse = r->s->o->sparse && rf->basis_fd >= 0 && fstat(rf->basis_fd, &st) == 0 &&
+			   (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size;
 	rf->verifier = verifier_new(r->s->keys.verify, r->s->keys.verify_key);
 	verifier_begin(rf->verifier, rf->rd->id, rf->index);
 	return 0;
 }
 
-static int put_data(struct recv_file *rf, const struct chunk_record *rec)
-{
-	bool holes = rf->r->s->o->sparse && !rf->f.in_place;
-
-	verifier_update(rf->verifier, rec->data, (size_t)rec->len);
-	rf->literal += rec->len;
-	return put_bytes(rf->f.fd, rec->data, (size_t)rec->len, rf->offset, holes);
-}
-
-static int put_hole(struct recv_file *rf, const struct chunk_record *rec)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	for (uint64_t done = 0; done < rec->len;) {
-		size_t part = rec->len - done < sizeof(zeros) ? (size_t)(rec->len - done) : sizeof(zeros);
-		if (session_stopped(rf->r->s))
-			return -1;
-		verifier_update(rf->verifier, zeros, part);
-		if (rf->f.in_place && pwrite_all(rf->f.fd, zeros, part, rf->offset + done) != 0)
-			return -1;
-		done += part;
-	}
-	return 0;
-}
-
-static int put_copy(struct recv_file *rf, const struct chunk_record *rec)
-{
-	int from = rf->f.in_place ? rf->f.fd : rf->basis_fd;
-	bool holes = rf->r->s->o->sparse && !rf->f.in_place;
-
-	if (!rf->io)
-		rf->io = xmalloc(SESSION_IO_BYTES);
-	for (uint64_t done = 0; done < rec->len;) {
-		size_t part =
-			rec->len - done < SESSION_IO_BYTES ? (size_t)(rec->len - done) : SESSION_IO_BYTES;
-		int64_t n = from < 0 ? -1 : pread_full(from, rf->io, part, rec->basis_offset + done);
-		if (n != (int64_t)part)
-			return -1;
-		verifier_update(rf->verifier, rf->io, part);
-		bool there = rf->f.in_place && rec->basis_offset == rf->offset;
-		if (!there && put_bytes(rf->f.fd, rf->io, part, rf->offset + done, holes) != 0)
-			return -1;
-		done += part;
-	}
-	rf->matched += rec->len;
-	return 0;
-}
-
-/* 0, -1 = errno or a basis that has become too short, -2 = protocol (*e). */
+/* 0, -1 = errno (0: the basis has become too short), -2 = protocol (*e). */
 static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 {
 	struct progress *progress = report_progress(rf->r->s->report);
-	struct chunk_record rec;
-	int more;
+	uint64_t before = rf->offset;
+	struct recv_target t = {
+		.fd = rf->f.fd,
+		.basis_fd = rf->f.in_place ? rf->f.fd : rf->basis_fd,
+		.in_place = rf->f.in_place,
+		.holes = rf->r->s->o->sparse && !rf->f.in_place,
+		.basis_sparse = rf->basis_sparse,
+		.verifier = rf->verifier,
+	};
+	int r = recv_apply(rf->r, &t, c, &rf->offset, &rf->amounts, e);
 
-	while ((more = msg_chunk_next(c, &rec, e)) == 1) {
-		uint64_t end;
-		if (__builtin_add_overflow(rf->offset, rec.len, &end) || end > INT64_MAX) {
-			err_set(e, ERR_PROTOCOL, "a file longer than files can be");
-			return -2;
-		}
-		errno = 0;
-		int r = rec.op == CHUNK_DATA   ? put_data(rf, &rec)
-			: rec.op == CHUNK_HOLE ? put_hole(rf, &rec)
-					       : put_copy(rf, &rec);
-		if (r != 0)
-			return -1;
-		rf->offset = end;
-		atomic_fetch_add_explicit(&progress->bytes_done, rec.len, memory_order_relaxed);
-	}
-	return more < 0 ? -2 : 0;
+	atomic_fetch_add_explicit(&progress->bytes_done, rf->offset - before, memory_order_relaxed);
+	return r;
 }
 
 static void end_file(struct recv_file *rf, bool keep)
@@ -351,7 +277,7 @@ static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 	struct entry_time mtime =
 		m->status == FILE_REFRESHED ? m->mtime : dest_dir_source(rd->dst)->entries[rf->index].mtime;
 	refresh(rd, rf->index, rf->offset, &mtime);
-	dest_count_content(rf->r->dest, rf->literal, rf->matched);
+	dest_count_content(rf->r->dest, rf->amounts.literal, rf->amounts.matched);
 	rf->over = true;
 	dest_file_commit(&rf->f);
 	atomic_fetch_add_explicit(&report_progress(rf->r->s->report)->files_done, 1, memory_order_relaxed);
