@@ -53,10 +53,16 @@ struct dest_dir *dest_dir_ref(struct dest_dir *dir)
 	return dir;
 }
 
+/* For people: its type and permissions. */
+static uint32_t shown_mode(const struct dest_dir *dir)
+{
+	return dir->has_self ? dir->self.mode : S_IFDIR | (0777 & ~dir->d->umask);
+}
+
 static void announce_root(struct dest_dir *dir)
 {
 	atomic_fetch_add(&dir->d->counts.created, 1);
-	dest_item(dir->d, EVENT_ITEM, "", "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, S_IFDIR, 0, NULL);
+	dest_item(dir->d, EVENT_ITEM, "", "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0, NULL);
 	dir->announced = true;
 }
 
@@ -244,7 +250,8 @@ void dest_dir_publish_now(struct dest_dir *dir)
 		dir->fresh = false;
 		atomic_store(&dir->published, true);
 		atomic_fetch_add(&d->counts.created, 1);
-		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, S_IFDIR, 0, NULL);
+		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0,
+			NULL);
 		if (dir->parent)
 			atomic_store(&dir->parent->changed, true);
 		if (d->strict)

@@ -373,6 +373,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	p.source.ctx = r;
 	r->rename_to = root->rename_to;
 	r->dest = dest_new(&p, e);
+	report_progress(s->report)->phase = PHASE_TRANSFER;
 	if (r->dest) {
 		bool scan = !(s->mine.flags & (HELLO_EMPTY | HELLO_NO_FP));
 		bad = scan ? scan_here(r, root->fd, filter, index, e) : 0;

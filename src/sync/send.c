@@ -338,6 +338,7 @@ int send_run(struct session *s, struct source *source, struct sync_counts *count
 		fill_rules(&x);
 		x.eager = s->peer.flags & HELLO_EMPTY;
 		x.find_moves = s->o->del && !s->o->checksum;
+		report_progress(s->report)->phase = PHASE_TRANSFER;
 		if (x.eager || (s->peer.flags & HELLO_NO_FP))
 			send_list_start(&x);
 		else
