@@ -130,6 +130,7 @@ struct msg_hello {
 	uint8_t verify[3]; /* enum verify_kind, best first, 0 = none */
 	uint8_t codecs;    /* bit n = codec n is known */
 	char software[32]; /* NUL-terminated, printable */
+	char single[ENTRY_NAME_MAX + 1]; /* with SINGLE: the name of the top entry */
 };
 void msg_hello_encode(const struct msg_hello *m, struct buf *out);
 int msg_hello_decode(struct msg_hello *m, struct cursor *c, struct err *e);
@@ -182,7 +183,7 @@ int msg_idmap_decode(struct msg_idmap *m, struct cursor *c, struct err *e);
 
 struct msg_root_fp {
 	struct hash128 fp;
-	uint64_t dirs, files, bytes; /* totals for the progress display */
+	uint64_t entries, files, bytes; /* totals of the source, for people */
 };
 void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out);
 int msg_root_fp_decode(struct msg_root_fp *m, struct cursor *c, struct err *e);

@@ -40,6 +40,10 @@ static void fill_rules(struct dest *d)
 		.min_size = o->min_size,
 		.may_set_group = d->root ? NULL : ids_own_group,
 	};
+	d->strict_rules = d->rules;
+	d->strict_rules.size_only = d->strict_rules.update = d->strict_rules.existing =
+		d->strict_rules.ignore_existing = false;
+	d->strict_rules.modify_window = 0;
 }
 
 static void scan_fault(void *ctx, const char *path, const struct err *e)

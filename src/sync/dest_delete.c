@@ -81,6 +81,7 @@ void dest_swap_later(
 		.size = src->size,
 		.item = *item};
 	memcpy(s->temp, temp, sizeof(s->temp));
+	dest_claim_temp(dir, temp);
 	pthread_mutex_unlock(&d->lock);
 	atomic_store(&dir->late, true);
 }
@@ -341,6 +342,8 @@ int dest_delete(struct dest *d, bool source_complete, struct err *e)
 
 	if (d->p.root_fd >= 0)
 		collect_all(d, &r);
+	if (r.count)
+		report_progress(d->p.report)->phase = PHASE_DELETE;
 	if (r.count || (d->swap_count && !d->opts->force))
 		verdict = refuse(d, &r, source_complete, e);
 	for (size_t i = 0; verdict == 0 && i < r.count && !dest_stopped(d); i++) {

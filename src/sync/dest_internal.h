@@ -72,6 +72,8 @@ struct dest {
 	struct dest_params p;
 	const struct sync_options *opts;
 	struct plan_rules rules;
+	struct plan_rules
+		strict_rules; /* for what an interrupted run left: only the full quick check proves it */
 	struct scan_options scan;
 	struct chmod_rules *chmod;
 	bool root;    /* may change owners */
@@ -121,6 +123,7 @@ struct dest_dir {
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
 	bool fresh;     /* created empty by us and not published: files may be made under their own names */
+	bool left_over; /* made by an interrupted run, or below such a one: nothing in it is anybody's */
 	_Atomic bool published;
 	_Atomic bool changed; /* its time has moved */
 	_Atomic bool late;    /* links or deletions will happen in it later */
@@ -161,6 +164,11 @@ void dest_placed(
 void dest_safe(struct dest_dir *dir, const struct entry *src);
 void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
 	size_t index);
+
+/* Whatever is still there of an interrupted run, at the end of the directory's life. */
+void dest_clear_left_overs(struct dest_dir *dir);
+/* This temporary name is ours until dest_finish(). With d->lock held. */
+void dest_claim_temp(struct dest_dir *dir, const char *temp);
 
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };

@@ -83,6 +83,13 @@ static void refresh(struct recv_dir *rd, uint64_t index, uint64_t size, const st
 	dest_file_update_entry(rd->dst, index, &en);
 }
 
+static enum recv_zeros zeros_of(const struct receiver *r, const struct dest_file *f)
+{
+	if (!r->s->o->sparse)
+		return ZEROS_WRITE;
+	return f->in_place ? ZEROS_PUNCH : ZEROS_SKIP;
+}
+
 static void put_small(struct recv_dir *rd, const struct pack_file *pf, const struct dest_need *need)
 {
 	struct receiver *r = rd->r;
@@ -96,8 +103,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
-	bool holes = r->s->o->sparse && !f.in_place && pf->size >= SPARSE_FROM;
-	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes);
+	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes ? zeros_of(r, &f) : ZEROS_WRITE);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
 	if (bad != 0) {
@@ -221,7 +227,7 @@ static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 		.fd = rf->f.fd,
 		.basis_fd = rf->f.in_place ? rf->f.fd : rf->basis_fd,
 		.in_place = rf->f.in_place,
-		.holes = rf->r->s->o->sparse && !rf->f.in_place,
+		.zeros = zeros_of(rf->r, &rf->f),
 		.basis_sparse = rf->basis_sparse,
 		.verifier = rf->verifier,
 	};

@@ -73,7 +73,7 @@ static void start_round_trip(void **state)
 
 static void start_hostile(void **state)
 {
-	struct msg_start m = {1, (enum start_role)3, 0, "p", NULL, 0};
+	struct msg_start m = {1, (enum start_role)4, 0, "p", NULL, 0};
 	struct msg_start got;
 
 	(void)state;
