@@ -131,8 +131,10 @@ static bool make_stage(struct dest_dir *dir)
 	ok = dir->fd >= 0;
 	if (ok && dir->fresh)
 		dir->new_gid = dir->d->egid;
-	if (ok && !dir->fresh)
-		look_at_existing(dir); /* left over from an interrupted run: go on in it */
+	if (ok && !dir->fresh) { /* go on in it */
+		dir->left_over = true;
+		look_at_existing(dir);
+	}
 	if (ok && dir->parent && (dir->parent->had_mode & S_ISGID))
 		dir->new_gid = dir->parent->new_gid;
 out:
@@ -143,10 +145,9 @@ out:
 	return ok;
 }
 
+/* Asked of the directory itself: when a new one was made, its parent may just have got its ACL or not yet. */
 static bool has_default_acl(const struct dest_dir *dir)
 {
-	if (dir->created && dir->parent)
-		return dir->parent->default_acl;
 	return fgetxattr(dir->fd, "system.posix_acl_default", NULL, 0) > 0;
 }
 
@@ -184,6 +185,7 @@ bool dest_dir_open(struct dest_dir *dir)
 	}
 	if (dir->fd >= 0) {
 		atomic_store(&dir->published, true);
+		dir->left_over = dir->parent && dir->parent->left_over;
 		look_at_existing(dir);
 	} else {
 		dir->created = true;
@@ -191,7 +193,7 @@ bool dest_dir_open(struct dest_dir *dir)
 			return false;
 	}
 	if (dir->fd >= 0)
-		dir->default_acl = d->opts->acls && has_default_acl(dir);
+		dir->default_acl = has_default_acl(dir);
 	dir->opened = true;
 	if (!*dir->path && d->p.root_created)
 		announce_root(dir);
@@ -222,7 +224,7 @@ static int exchange(struct dest_dir *dir, int at)
 		return -1;
 	if (fault_point("exchange") != 0 || renameat2(at, dir->stage, at, dir->name, RENAME_EXCHANGE) != 0)
 		return -1;
-	return unlinkat(at, dir->stage, 0);
+	return beneath_remove_tree(at, dir->stage, NULL);
 }
 
 void dest_dir_publish_now(struct dest_dir *dir)
@@ -280,7 +282,11 @@ static void finish(struct dest_dir *dir)
 	struct dest *d = dir->d;
 	bool changed = atomic_load(&dir->changed);
 
-	if (dir->fd < 0 || d->opts->dry_run || !atomic_load(&dir->published))
+	if (dir->fd < 0 || d->opts->dry_run)
+		return;
+	if (dir->dst.stale_count && !dest_stopped(d))
+		dest_clear_left_overs(dir);
+	if (!atomic_load(&dir->published))
 		return;
 	uint32_t iflags = dir->created ? ITEM_TIME : dir->iflags;
 	if (changed && dir->has_self && d->rules.times && d->rules.dir_times)

@@ -394,6 +394,8 @@ static void run_unless(void *arg)
 
 	if (fd >= 0 && has_tag(t->x, t, fd, &en) == 1)
 		send_status(t->x, t->d, t->index, FILE_SAME);
+	else if (fd >= 0 && t->x->s->o->dry_run)
+		send_status(t->x, t->d, t->index, FILE_OTHER);
 	else if (fd >= 0)
 		send_large(t->x, t->d, t->index, fd, &en);
 	else if (!session_stopped(t->x->s))
