@@ -144,7 +144,7 @@ int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, cons
 	f->mode = creation_mode(f);
 	if (o->inplace && need->has_basis) {
 		f->fd = open_in_place(f);
-	} else if (dir->fresh || (o->inplace && !need->item.replaces)) {
+	} else if ((dir->fresh && !atomic_load(&dir->published)) || (o->inplace && !need->item.replaces)) {
 		f->fd = create_direct(f);
 	} else {
 		name_temp(f);
