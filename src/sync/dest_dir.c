@@ -247,7 +247,6 @@ void dest_dir_publish_now(struct dest_dir *dir)
 	if (r != 0) {
 		dest_errno(d, dir, "", "create directory");
 	} else {
-		dir->fresh = false;
 		atomic_store(&dir->published, true);
 		atomic_fetch_add(&d->counts.created, 1);
 		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0,

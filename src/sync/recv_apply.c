@@ -16,9 +16,6 @@
 
 enum { PIECE_BYTES = 512 << 10, HELP_FROM_BYTES = 4 << 20, ZERO_BLOCK = 4096 };
 
-/* A file may have grown since it was listed, but zeros cost the sender nothing and us time. */
-static const uint64_t HOLE_SLACK_BYTES = 1ULL << 30;
-
 struct piece {
 	enum chunk_op op;
 	uint64_t offset; /* in the new file */
@@ -88,8 +85,6 @@ static int add_record(struct apply *a, const struct chunk_record *rec, uint64_t 
 	if (__builtin_add_overflow(*offset, rec->len, &end) || end > INT64_MAX ||
 		rec->basis_offset > INT64_MAX)
 		return err_set(e, ERR_PROTOCOL, "a file longer than files can be");
-	if (rec->op == CHUNK_HOLE && end > a->target.size && end - a->target.size > HOLE_SLACK_BYTES)
-		return err_set(e, ERR_PROTOCOL, "a hole far beyond the end of the file that was listed");
 	for (uint64_t done = 0; done < rec->len;) {
 		uint64_t part = rec->op == CHUNK_HOLE || rec->len - done < PIECE_BYTES ? rec->len - done
 										       : PIECE_BYTES;
@@ -207,25 +202,15 @@ static int wait_for(struct apply *a, size_t i)
 	return fault;
 }
 
-static int tag_zeros(struct verifier *v, uint64_t len)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	for (uint64_t done = 0; done < len;) {
-		size_t part = len - done < sizeof(zeros) ? (size_t)(len - done) : sizeof(zeros);
-		verifier_update(v, zeros, part);
-		done += part;
-	}
-	return 0;
-}
-
 /* What is in the file now. Reading a hole gives zeros, so everything comes from the file. */
 static int tag_piece(const struct apply *a, const struct piece *p)
 {
 	uint8_t *io = session_worker(a->r->s)->io;
 
-	if (p->op == CHUNK_HOLE)
-		return tag_zeros(a->target.verifier, p->len);
+	if (p->op == CHUNK_HOLE) {
+		verifier_hole(a->target.verifier, p->len);
+		return 0;
+	}
 	if (p->op == CHUNK_DATA) {
 		verifier_update(a->target.verifier, p->data, (size_t)p->len);
 		return 0;

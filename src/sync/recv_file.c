@@ -239,7 +239,6 @@ static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 	uint64_t before = rf->offset;
 	struct recv_target t = {
 		.fd = rf->f.fd,
-		.size = dest_dir_source(rf->rd->dst)->entries[rf->index].size,
 		.basis_fd = rf->f.in_place ? rf->f.fd : rf->basis_fd,
 		.in_place = rf->f.in_place,
 		.zeros = zeros_of(rf->r, &rf->f),

@@ -163,7 +163,6 @@ enum recv_zeros {
 }; /* blocks of zeros: left out where nothing is yet, punched into what is */
 struct recv_target {
 	int fd, basis_fd;
-	uint64_t size; /* as listed */
 	bool in_place; /* fd holds old bytes: what stands where it belongs need not be written */
 	enum recv_zeros zeros;
 	bool basis_sparse; /* the basis has holes, so copies of it should */
