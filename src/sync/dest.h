@@ -40,6 +40,7 @@ struct dest_need {
 	struct plan_item item;
 	uint64_t basis_size; /* size of the file that is at the destination now, 0 = none */
 	bool has_basis;      /* a regular file is there */
+	bool in_place;       /* --inplace: write into that file */
 	bool over_directory; /* a directory is in the way; it goes when deletions are allowed */
 };
 

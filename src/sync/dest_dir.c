@@ -120,6 +120,7 @@ static bool make_stage(struct dest_dir *dir)
 {
 	int owned;
 	int at = naming_fd(dir, &owned);
+	struct stat st;
 	bool ok = false;
 
 	dest_temp_name(dir->stage, dir->name, 'd');
@@ -129,14 +130,12 @@ static bool make_stage(struct dest_dir *dir)
 		goto out;
 	dir->fd = openat(at, dir->stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	ok = dir->fd >= 0;
-	if (ok && dir->fresh)
-		dir->new_gid = dir->d->egid;
 	if (ok && !dir->fresh) { /* go on in it */
 		dir->left_over = true;
 		look_at_existing(dir);
+	} else if (ok && fstat(dir->fd, &st) == 0) {
+		dir->new_gid = st.st_gid; /* not ours when the parent had set-gid; what is in it gets the same */
 	}
-	if (ok && dir->parent && (dir->parent->had_mode & S_ISGID))
-		dir->new_gid = dir->parent->new_gid;
 out:
 	if (!ok)
 		dest_errno(dir->d, dir, "", "create directory");
@@ -235,7 +234,7 @@ void dest_dir_publish_now(struct dest_dir *dir)
 
 	if (dir->has_self)
 		dest_set_attributes(d, dir, -1, "", dir->fd, &dir->self,
-			ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR | ITEM_IS_NEW);
+			ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR | (dir->fresh ? ITEM_IS_NEW : 0));
 	fchmod(dir->fd, working_mode(dir));
 	if (d->strict)
 		fsync(dir->fd);
@@ -280,7 +279,6 @@ void dest_dir_file_done(struct dest_dir *dir)
 static void finish(struct dest_dir *dir)
 {
 	struct dest *d = dir->d;
-	bool changed = atomic_load(&dir->changed);
 
 	if (dir->fd < 0 || d->opts->dry_run)
 		return;
@@ -289,7 +287,7 @@ static void finish(struct dest_dir *dir)
 	if (!atomic_load(&dir->published))
 		return;
 	uint32_t iflags = dir->created ? ITEM_TIME : dir->iflags;
-	if (changed && dir->has_self && d->rules.times && d->rules.dir_times)
+	if (atomic_load(&dir->changed) && dir->has_self && d->rules.times && d->rules.dir_times)
 		iflags |= ITEM_TIME;
 	if (dir->has_self && iflags)
 		dest_set_attributes(d, dir, -1, "", dir->fd, &dir->self, iflags);

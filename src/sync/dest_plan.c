@@ -168,6 +168,8 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 	if (dst && S_ISREG(dst->mode)) {
 		need.has_basis = true;
 		need.basis_size = dst->size;
+		/* writing into one of several names would change the others, which may have to become something else */
+		need.in_place = d->opts->inplace && (dst->nlink == 1 || !d->opts->hard_links);
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
 	if (d->p.source.hold && !dst && src->size && !src->link_group &&

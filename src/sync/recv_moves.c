@@ -287,7 +287,8 @@ static void resolve_file(struct receiver *r, const struct held_file *h, struct c
 }
 
 /* In the order of paths, so that the same trees always give the same renames (and a dry run tells them). */
-static int compare_held(const struct recv_dir *a, uint64_t a_index, const struct recv_dir *b, uint64_t b_index)
+static int compare_held(
+	const struct recv_dir *a, uint64_t a_index, const struct recv_dir *b, uint64_t b_index)
 {
 	int c = strcmp(dest_dir_path(a->dst), dest_dir_path(b->dst));
 

@@ -480,9 +480,10 @@ const struct opt_row sync_option_table[] = {
 		AT(inplace),
 		.flags = PEER_NEG,
 		.text = "write into existing files instead of replacing them",
-		.detail = "Saves space and keeps hard links, but a reader sees the file while it changes, "
-			  "and an interrupted run "
-			  "leaves it half changed."},
+		.detail =
+			"Saves space, but a reader sees the file while it changes, and an interrupted run "
+			"leaves it half changed. A file with several names is replaced all the same, unless "
+			"--no-hard-links is given."},
 	{.name = "append-verify",
 		.type = OPT_BOOL,
 		AT(append_verify),
