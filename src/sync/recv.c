@@ -256,6 +256,7 @@ static int scan_here(struct receiver *r, int root_fd, const struct filter *filte
 		.numeric_ids = r->s->o->numeric_ids,
 		.file_keys = r->find_moves,
 		.clean_only = true,
+		.delete_hidden = r->s->o->delete_excluded,
 		.seed = r->s->keys.fp_seed,
 		.stop = &r->s->stop,
 		.progress = report_progress(r->s->report),
