@@ -25,13 +25,24 @@ static bool is_control(const unsigned char *s, size_t len)
 	return s[0] < 0x20 || s[0] == 0x7f || (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
+static bool is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A backslash that is part of the name, before what would make the two read as one of ours. */
+static bool looks_escaped(const unsigned char *s, size_t n)
+{
+	return n >= 5 && s[0] == '\\' && s[1] == '#' && is_digit(s[2]) && is_digit(s[3]) && is_digit(s[4]);
+}
+
 void escape_name(struct buf *out, const char *name, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)name;
 
 	while (n) {
 		size_t len = utf8_len(s, n);
-		if (len && !is_control(s, len)) {
+		if (len && !is_control(s, len) && !looks_escaped(s, n)) {
 			buf_put(out, s, len);
 		} else {
 			len = 1;

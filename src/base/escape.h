@@ -1,6 +1,6 @@
 /*
  * Names for people: control characters and bytes that are no UTF-8 are shown as \#ooo (octal), as rsync shows
- * them.
+ * them; a backslash only where "#ooo" follows it in the name.
  * Role      pure computation.
  */
 #ifndef WHERRY_BASE_ESCAPE_H
