@@ -25,15 +25,15 @@ static bool is_control(const unsigned char *s, size_t len)
 	return s[0] < 0x20 || s[0] == 0x7f || (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
-static bool is_digit(unsigned char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* A backslash that is part of the name, before what would make the two read as one of ours. */
+/* A backslash that could be taken for the beginning of an escape. */
 static bool looks_escaped(const unsigned char *s, size_t n)
 {
-	return n >= 5 && s[0] == '\\' && s[1] == '#' && is_digit(s[2]) && is_digit(s[3]) && is_digit(s[4]);
+	if (n < 5 || s[0] != '\\' || s[1] != '#')
+		return false;
+	for (size_t i = 2; i < 5; i++)
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+	return true;
 }
 
 void escape_name(struct buf *out, const char *name, size_t n)

@@ -17,6 +17,7 @@
 #include "os/fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -367,4 +368,30 @@ int copy_file_content(int in, int out, uint64_t size_hint, unsigned flags, uint6
 	if (copied)
 		*copied = c.off;
 	return r < 0 ? -1 : 0;
+}
+
+int punch_hole(int fd, uint64_t offset, uint64_t n)
+{
+	static const uint8_t zeros[64 * 1024];
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (offset >= (uint64_t)st.st_size)
+		return 0;
+	if (n > (uint64_t)st.st_size - offset)
+		n = (uint64_t)st.st_size - offset;
+	if (fault_point("punch hole") != 0)
+		return -1;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return -1;
+	for (uint64_t done = 0; done < n;) {
+		size_t part = n - done < sizeof(zeros) ? (size_t)(n - done) : sizeof(zeros);
+		if (pwrite_all(fd, zeros, part, offset + done) != 0)
+			return -1;
+		done += part;
+	}
+	return 0;
 }

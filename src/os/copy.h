@@ -36,6 +36,10 @@ int pwrite_all(int fd, const void *data, size_t n, uint64_t offset);
  * data there. When the data ends in such a run the file is not extended: the caller ends with ftruncate(). */
 int pwrite_sparse(int fd, const void *data, size_t n, uint64_t offset);
 
+/* Make [offset, offset + n) read as zeros and take no room, where the file system can; the file does not become longer. 0 or -1 with
+ * errno. A fault point. */
+int punch_hole(int fd, uint64_t offset, uint64_t n);
+
 /* read/pread until n bytes or end of file. Bytes read or -1. */
 int64_t read_full(int fd, void *data, size_t n);
 int64_t pread_full(int fd, void *data, size_t n, uint64_t offset);

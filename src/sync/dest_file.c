@@ -111,7 +111,8 @@ static int create_temp(struct dest_file *f)
 			errno = EBUSY;
 			return -1;
 		}
-		unlinkat(dir_fd, f->temp, 0);
+		if (beneath_remove_tree(dir_fd, f->temp, NULL) != 0)
+			return -1;
 	}
 	errno = EBUSY;
 	return -1;
@@ -137,13 +138,13 @@ static int create_direct(struct dest_file *f)
 int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, const struct dest_need *need,
 	bool continue_partial, struct err *e)
 {
-	const struct sync_options *o = dir->d->opts;
+	bool no_temp = dir->d->opts->inplace && need->item.iflags & ITEM_IS_NEW && !need->item.replaces;
 
 	*f = (struct dest_file){.dir = dest_dir_ref(dir), .index = index, .need = *need, .fd = -1};
 	f->mode = creation_mode(f);
-	if (o->inplace && need->has_basis) {
+	if (need->in_place) {
 		f->fd = open_in_place(f);
-	} else if (dir->fresh || o->inplace) {
+	} else if (dir->fresh || no_temp) {
 		f->fd = create_direct(f);
 	} else {
 		name_temp(f);
@@ -334,10 +335,13 @@ static int copy_across(int from_dir, const char *name, int to_dir, const char *t
 	return r;
 }
 
-/* Keep what is about to be replaced (move = false: the old name stays until the rename over it) or deleted (move = true). */
+/* Keep what is about to be replaced (move = false: the old name stays until the rename over it) or deleted (move = true). What an
+ * interrupted run left is no version of anything. */
 int dest_backup(struct dest_dir *dir, const char *name, uint32_t mode, bool move)
 {
 	struct dest *d = dir->d;
+	if (dir->left_over)
+		return 0;
 	const char *suffix = d->opts->suffix ? d->opts->suffix : d->backup_fd >= 0 ? "" : "~";
 	char *to_name = xasprintf("%s%s", name, suffix);
 	int to = d->backup_fd >= 0 ? backup_parent(d, dir->path) : fcntl(dir->fd, F_DUPFD_CLOEXEC, 0);

@@ -72,6 +72,8 @@ struct dest {
 	struct dest_params p;
 	const struct sync_options *opts;
 	struct plan_rules rules;
+	struct plan_rules
+		strict_rules; /* for what an interrupted run left: only the full quick check proves it */
 	struct scan_options scan;
 	struct chmod_rules *chmod;
 	bool root;    /* may change owners */
@@ -97,6 +99,7 @@ struct dest {
 	struct u64map groups; /* link group -> struct link_group */
 	struct late_dir *late_dirs;
 	size_t late_dir_count, late_dir_cap;
+	struct u64map moved_away; /* hashes of old paths below doomed directories */
 	struct swap *swaps;
 	size_t swap_count, swap_cap;
 	_Atomic bool source_has_entries;
@@ -120,6 +123,7 @@ struct dest_dir {
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
 	bool fresh;     /* created empty by us and not published: files may be made under their own names */
+	bool left_over; /* made by an interrupted run, or below such a one: nothing in it is anybody's */
 	_Atomic bool published;
 	_Atomic bool changed; /* its time has moved */
 	_Atomic bool late;    /* links or deletions will happen in it later */
@@ -161,6 +165,11 @@ void dest_safe(struct dest_dir *dir, const struct entry *src);
 void dest_tell_safe(struct dest *d, const char *dir, const char *name, const struct entry *en, uint64_t token,
 	size_t index);
 
+/* Whatever is still there of an interrupted run, at the end of the directory's life. */
+void dest_clear_left_overs(struct dest_dir *dir);
+/* This temporary name is ours until dest_finish(). With d->lock held. */
+void dest_claim_temp(struct dest_dir *dir, const char *temp);
+
 /* dest_meta.c */
 enum { META_ALL = ITEM_TIME | ITEM_PERMS | ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR };
 /* Give dir_fd/name (or fd, when >= 0) the attributes of `want` that are in iflags. Faults are reported; 0 or -1. */
@@ -180,6 +189,9 @@ int dest_backup(struct dest_dir *dir, const char *name, uint32_t mode, bool move
 
 /* dest_reference.c: --link-dest, --copy-dest, --compare-dest. True: it took care of the file. */
 bool dest_from_reference(struct dest_dir *dir, size_t index, struct dest_need *need);
+
+/* dest_moves.c */
+bool dest_is_moved_away(struct dest *d, const char *path); /* in a dry run it is still there */
 
 /* dest_delete.c */
 void dest_swap_later(

@@ -70,7 +70,8 @@ static void put_special(
 	}
 	dest_temp_name(temp, src->name, 't');
 	int r = make_special(dir, src, temp);
-	if (r != 0 && errno == EEXIST && dest_is_orphan(dir->fd, temp) && unlinkat(dir->fd, temp, 0) == 0)
+	if (r != 0 && errno == EEXIST && dest_is_orphan(dir->fd, temp) &&
+		beneath_remove_tree(dir->fd, temp, NULL) == 0)
 		r = make_special(dir, src, temp);
 	if (r != 0) {
 		dest_errno(d, dir, src->name, "create");
@@ -144,6 +145,15 @@ void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *ne
 	dest_placed(dir, src, &need->item);
 }
 
+void dest_predict_dir(struct dest_dir *dir, size_t index)
+{
+	struct dest *d = dir->d;
+	const struct entry *src = &dir->src.entries[index];
+
+	atomic_fetch_add(&d->counts.created, 1);
+	dest_item(d, EVENT_ITEM, dir->path, src->name, ITEM_IS_NEW | ITEM_LOCAL_CHANGE, src->mode, 0, NULL);
+}
+
 bool dest_dir_has_left_overs(const struct dest_dir *dir)
 {
 	return dir->dst.stale_count > 0;
@@ -158,6 +168,8 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 	if (dst && S_ISREG(dst->mode)) {
 		need.has_basis = true;
 		need.basis_size = dst->size;
+		/* writing into one of several names would change the others, which may have to become something else */
+		need.in_place = d->opts->inplace && (dst->nlink == 1 || !d->opts->hard_links);
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
 	if (d->p.source.hold && !dst && src->size && !src->link_group &&
@@ -247,22 +259,31 @@ static void act_on_directory(
 		if (d->opts->dry_run && (src->flags & ENTRY_LISTED))
 			atomic_fetch_add(&d->counts.metadata, 1);
 	}
-	if (!exists && d->opts->dry_run) {
-		atomic_fetch_add(&d->counts.created, 1);
-		dest_item(d, EVENT_ITEM, dir->path, src->name, item->iflags, src->mode, 0, NULL);
-	}
-	bool moved = src->flags & ENTRY_HAS_TREE_FP;
-	if (exists || (src->flags & ENTRY_LISTED) || moved)
+	bool held = !exists && (src->flags & ENTRY_HAS_TREE_FP) && !(src->flags & ENTRY_LISTED);
+	if (!exists && d->opts->dry_run && !held)
+		dest_predict_dir(dir, index);
+	if (exists || (src->flags & ENTRY_LISTED) || held)
 		d->p.source.enter(d->p.source.ctx, dir, index, exists);
 	else
 		make_bare(dir, src);
+}
+
+/* Something an interrupted run left, which the source does not have, or not as this. */
+static void discard(struct dest_dir *dir, const struct entry *dst)
+{
+	if (beneath_remove_tree(dir->fd, dst->name, NULL) != 0)
+		dest_errno(dir->d, dir, dst->name, "remove what an interrupted run left");
 }
 
 static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 {
 	struct dest *d = dir->d;
 	const struct entry *src = &dir->src.entries[index];
-	struct plan_item item = plan_entry(&d->rules, src, dst);
+	if (dst && dir->left_over && (dst->mode & S_IFMT) != (src->mode & S_IFMT)) {
+		discard(dir, dst);
+		dst = NULL;
+	}
+	struct plan_item item = plan_entry(dir->left_over ? &d->strict_rules : &d->rules, src, dst);
 
 	if (stands_for_directory(dir, src, dst)) {
 		d->p.source.enter(d->p.source.ctx, dir, index, true);
@@ -303,6 +324,10 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 
 static void doom(struct dest_dir *dir, const struct entry *dst)
 {
+	if (dir->left_over && !dir->d->opts->dry_run) {
+		discard(dir, dst);
+		return;
+	}
 	if (!dir->d->opts->del || dir->src.incomplete || dir->src.partial || (dst->flags & ENTRY_PROTECTED))
 		return;
 	if (dest_is_guarded(dir->d, dst))
@@ -324,18 +349,35 @@ static bool stale_is_needed(const struct dest_dir *dir, const char *stale)
 	return false;
 }
 
+static void remove_left_over(struct dest_dir *dir, const char *name)
+{
+	if (!dest_is_orphan(dir->fd, name))
+		return;
+	beneath_remove_tree(dir->fd, name, NULL);
+	atomic_store(&dir->changed, true);
+}
+
+/* Before anything is written: what nobody will continue only takes room. */
 static void remove_stale(struct dest_dir *dir)
 {
-	for (size_t i = 0; i < dir->dst.stale_count; i++) {
-		const char *name = dir->dst.stale[i];
-		if (stale_is_needed(dir, name) || !dest_is_orphan(dir->fd, name))
-			continue;
-		if (name[strlen(name) - 1] == 'd')
-			beneath_remove_tree(dir->fd, name, NULL);
-		else
-			unlinkat(dir->fd, name, 0);
-		atomic_store(&dir->changed, true);
-	}
+	for (size_t i = 0; i < dir->dst.stale_count; i++)
+		if (!stale_is_needed(dir, dir->dst.stale[i]))
+			remove_left_over(dir, dir->dst.stale[i]);
+}
+
+void dest_clear_left_overs(struct dest_dir *dir)
+{
+	for (size_t i = 0; i < dir->dst.stale_count; i++)
+		remove_left_over(dir, dir->dst.stale[i]);
+}
+
+void dest_claim_temp(struct dest_dir *dir, const char *temp)
+{
+	struct dirlist *l = &dir->dst;
+
+	for (size_t i = 0; i < l->stale_count; i++)
+		if (strcmp(l->stale[i], temp) == 0)
+			l->stale[i--] = l->stale[--l->stale_count];
 }
 
 static void count_source(struct dest *d, const struct dirlist *src)
@@ -390,10 +432,10 @@ void dest_dir_plan(struct dest_dir *dir, struct dirlist *src)
 		dest_entry_fault(d, dir->path, "", &e);
 	} else {
 		if (!*dir->path && dir->has_self && dir->iflags && !dir->announced)
-			dest_item(d, EVENT_ITEM, "", "", dir->iflags, S_IFDIR, 0, NULL);
-		merge(dir);
+			dest_item(d, EVENT_ITEM, "", "", dir->iflags, dir->self.mode, 0, NULL);
 		if (dir->dst.stale_count && !d->opts->dry_run)
 			remove_stale(dir);
+		merge(dir);
 	}
 	if (d->p.source.planned && !dir->bare)
 		d->p.source.planned(d->p.source.ctx, dir);

@@ -172,11 +172,13 @@ static void digest_list(struct scan *s, struct source_dir *dir, uint32_t index, 
 			add_link(s, index, dir->path, en);
 	}
 	buf_release(&b);
+	if (s->p->clean_only && list->stale_count)
+		own = hash128_add(own, hash128("left-over", 9, s->p->seed));
 	pthread_mutex_lock(&s->lock);
 	s->t->dirs[index].row.tree = own;
+	s->t->entries += list->count;
 	s->t->files += files;
 	s->t->bytes += bytes;
-	s->t->unsettled |= list->stale_count > 0;
 	for (size_t i = 0; s->p->file_keys && i < list->count; i++)
 		if (S_ISREG(list->entries[i].mode))
 			u64map_put(&s->t->file_keys, fp_file_key(&list->entries[i]), NULL);

@@ -27,10 +27,9 @@ struct fp_tree {
 	size_t cap;
 	struct u64map by_path;   /* path hash -> index */
 	struct u64map file_keys; /* receiver: hashes of size and time of every regular file (fp_file_key) */
-	uint64_t files, bytes;
+	uint64_t entries, files, bytes;
 	struct hash128 root; /* what MSG_ROOT_FP carries: the root's tree and its own attributes */
 	bool complete;       /* nothing was unreadable */
-	bool unsettled;      /* left-overs of an interrupted run are about: never equal */
 };
 
 struct fp_params {
@@ -38,7 +37,8 @@ struct fp_params {
 	struct pool *pool;
 	const struct plan_rules *rules; /* what is compared */
 	bool numeric_ids;
-	bool file_keys; /* collect them */
+	bool file_keys;  /* collect them */
+	bool clean_only; /* a directory with left-overs of an interrupted run is equal to nothing */
 	uint64_t seed;
 	const _Atomic bool *stop; /* may be NULL */
 	struct progress *progress;

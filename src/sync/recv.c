@@ -134,10 +134,9 @@ static int take_root_fp(struct receiver *r, struct cursor *c, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "ROOT_FP was not expected");
 	progress->files_total = m.files;
 	progress->bytes_total = m.bytes;
-	if (!hash128_equal(m.fp, r->fp.root) || r->fp.unsettled || !r->fp.complete ||
-		r->s->o->remove_source_files)
+	if (!hash128_equal(m.fp, r->fp.root) || !r->fp.complete || r->s->o->remove_source_files)
 		return send_table(r);
-	dest_count_unchanged(r->dest, m.dirs + m.files, m.files, m.bytes);
+	dest_count_unchanged(r->dest, m.entries, m.files, m.bytes);
 	pthread_mutex_lock(&r->lock);
 	r->list_end = true;
 	pthread_mutex_unlock(&r->lock);
@@ -250,20 +249,19 @@ static void source_fault(void *ctx, const char *path, const struct err *e)
 static int scan_here(struct receiver *r, int root_fd, const struct filter *filter, struct index_cache *index,
 	struct err *e)
 {
-	const bool single = r->s->peer.flags & HELLO_SINGLE;
+	const char *single = r->s->peer.flags & HELLO_SINGLE ? r->s->peer.single : NULL;
 	struct fp_params p = {
 		.pool = r->s->pool,
 		.rules = dest_rules(r->dest),
 		.numeric_ids = r->s->o->numeric_ids,
 		.file_keys = r->find_moves,
+		.clean_only = true,
 		.seed = r->s->keys.fp_seed,
 		.stop = &r->s->stop,
 		.progress = report_progress(r->s->report),
 	};
 
-	if (single)
-		return 1;
-	r->here = source_open_here(r->s->o, root_fd, filter, e);
+	r->here = source_open_here(r->s->o, root_fd, single, filter, e);
 	if (!r->here)
 		return -1;
 	source_set_reporter(r->here, source_fault, r);
@@ -287,8 +285,8 @@ static int handshake(struct receiver *r, struct dest_root *root, struct err *e)
 	if (r->p->confine && r->p->confine(r->p->ctx, root->fd, e) != 0)
 		return -1;
 	uint32_t flags = hello_flags(s->o, root);
-	if (s->peer.flags & HELLO_SINGLE && !(flags & HELLO_EMPTY))
-		flags |= HELLO_NO_FP; /* one entry: nothing to fingerprint */
+	if (s->peer.flags & HELLO_FILE && !(flags & HELLO_EMPTY))
+		flags |= HELLO_NO_FP; /* one file: nothing to fingerprint */
 	r->eager = flags & HELLO_EMPTY;
 	session_prepare_hello(s, flags);
 	if (session_send_hello(s, e) != 0)
@@ -375,6 +373,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	p.source.ctx = r;
 	r->rename_to = root->rename_to;
 	r->dest = dest_new(&p, e);
+	report_progress(s->report)->phase = PHASE_TRANSFER;
 	if (r->dest) {
 		bool scan = !(s->mine.flags & (HELLO_EMPTY | HELLO_NO_FP));
 		bad = scan ? scan_here(r, root->fd, filter, index, e) : 0;

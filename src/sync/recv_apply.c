@@ -42,19 +42,29 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-int recv_put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, bool holes)
+/* Length of the run of whole blocks at the front that are all zero, or all not. */
+static size_t run_length(const uint8_t *data, size_t n, bool zero)
+{
+	size_t run = 0;
+
+	while (n - run >= ZERO_BLOCK && is_zero(data + run, ZERO_BLOCK) == zero)
+		run += ZERO_BLOCK;
+	return run;
+}
+
+int recv_put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, enum recv_zeros zeros)
 {
 	size_t done = 0;
 
-	while (holes && done < n) {
-		size_t run = 0;
-		while (n - done - run >= ZERO_BLOCK && !is_zero(data + done + run, ZERO_BLOCK))
-			run += ZERO_BLOCK;
-		if (n - done - run < ZERO_BLOCK)
-			break;
+	while (zeros != ZEROS_WRITE && n - done >= ZERO_BLOCK) {
+		size_t run = run_length(data + done, n - done, false);
 		if (run && pwrite_all(fd, data + done, run, offset + done) != 0)
 			return -1;
-		done += run + ZERO_BLOCK;
+		done += run;
+		run = run_length(data + done, n - done, true);
+		if (run && zeros == ZEROS_PUNCH && punch_hole(fd, offset + done, run) != 0)
+			return -1;
+		done += run;
 	}
 	return done < n ? pwrite_all(fd, data + done, n - done, offset + done) : 0;
 }
@@ -89,19 +99,6 @@ static int add_record(struct apply *a, const struct chunk_record *rec, uint64_t 
 	return 0;
 }
 
-static int write_zeros(int fd, uint64_t offset, uint64_t len)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	for (uint64_t done = 0; done < len;) {
-		size_t part = len - done < sizeof(zeros) ? (size_t)(len - done) : sizeof(zeros);
-		if (pwrite_all(fd, zeros, part, offset + done) != 0)
-			return -1;
-		done += part;
-	}
-	return 0;
-}
-
 /* From the basis without a detour through this process where the kernel can; 1 = it cannot. */
 static int copy_range(const struct recv_target *t, const struct piece *p)
 {
@@ -132,9 +129,9 @@ static int write_piece(const struct apply *a, const struct piece *p)
 
 	errno = 0;
 	if (p->op == CHUNK_HOLE)
-		return t->in_place ? write_zeros(t->fd, p->offset, p->len) : 0;
+		return t->in_place ? punch_hole(t->fd, p->offset, p->len) : 0;
 	if (p->op == CHUNK_DATA)
-		return recv_put_bytes(t->fd, p->data, (size_t)p->len, p->offset, t->holes);
+		return recv_put_bytes(t->fd, p->data, (size_t)p->len, p->offset, t->zeros);
 	if (t->in_place && p->from == p->offset)
 		return 0;
 	if (t->basis_fd >= 0 && !t->in_place && !t->basis_sparse) {
@@ -144,7 +141,7 @@ static int write_piece(const struct apply *a, const struct piece *p)
 	}
 	if (t->basis_fd < 0 || pread_full(t->basis_fd, io, (size_t)p->len, p->from) != (int64_t)p->len)
 		return -1;
-	return recv_put_bytes(t->fd, io, (size_t)p->len, p->offset, t->holes);
+	return recv_put_bytes(t->fd, io, (size_t)p->len, p->offset, t->zeros);
 }
 
 /* Write the next piece that nobody has taken; false when there is none. */

@@ -63,7 +63,8 @@ struct hashing {
 	_Atomic uint64_t next; /* first block of the next stretch */
 	_Atomic uint64_t left; /* blocks not hashed yet */
 	_Atomic bool bad;
-	uint64_t end; /* sig->count: a late helper must not look at the signature any more */
+	uint64_t end; /* sig->count, and block_len: a late helper must not look at the signature any more */
+	size_t block_len;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 };
@@ -85,7 +86,7 @@ static void hash_one(struct hashing *h, uint64_t i, uint8_t *block)
 static void hash_stretches(struct hashing *h)
 {
 	uint64_t count = h->end;
-	uint8_t *block = xmalloc(h->sig->block_len);
+	uint8_t *block = xmalloc(h->block_len);
 	uint64_t first;
 
 	while ((first = atomic_fetch_add(&h->next, STRETCH_BLOCKS)) < count) {
@@ -122,7 +123,13 @@ static int hash_blocks(struct receiver *r, int fd, struct sig *sig)
 {
 	struct hashing *h = xcalloc(1, sizeof(*h));
 
-	*h = (struct hashing){.refs = 1, .r = r, .sig = sig, .fd = fd, .left = sig->count, .end = sig->count};
+	*h = (struct hashing){.refs = 1,
+		.r = r,
+		.sig = sig,
+		.fd = fd,
+		.left = sig->count,
+		.end = sig->count,
+		.block_len = sig->block_len};
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->idle, NULL);
 	if (sig->count >= 2 * STRETCH_BLOCKS) {
@@ -229,7 +236,7 @@ void recv_start_deltas(struct receiver *r)
 		n->sig_bytes = sig_bytes(w.size);
 		r->sig_bytes += n->sig_bytes;
 		*t = (struct sig_task){.r = r, .w = w};
-		pool_push_last(r->s->pool, run_sig, t);
+		pool_push(r->s->pool, run_sig, t);
 	}
 }
 

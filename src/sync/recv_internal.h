@@ -154,18 +154,23 @@ void recv_dispatch(struct recv_dir *rd, struct recv_frame *f); /* with the lock 
 void recv_files_drop(struct receiver *r);
 
 /* recv_apply.c */
+enum recv_zeros {
+	ZEROS_WRITE,
+	ZEROS_SKIP,
+	ZEROS_PUNCH
+}; /* blocks of zeros: left out where nothing is yet, punched into what is */
 struct recv_target {
 	int fd, basis_fd;
-	bool in_place; /* fd holds old bytes: zeros must be written, what stands where it belongs need not */
-	bool holes;    /* leave out blocks of zeros */
+	bool in_place; /* fd holds old bytes: what stands where it belongs need not be written */
+	enum recv_zeros zeros;
 	bool basis_sparse; /* the basis has holes, so copies of it should */
 	struct verifier *verifier;
 };
 struct recv_amounts {
 	uint64_t literal, matched; /* bytes */
 };
-/* Write at an offset; holes: whole blocks of zeros are left out (of a file that has nothing there yet). 0 or -1 with errno. */
-int recv_put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, bool holes);
+/* Write at an offset. 0 or -1 with errno. */
+int recv_put_bytes(int fd, const uint8_t *data, size_t n, uint64_t offset, enum recv_zeros zeros);
 /* Carry out the records of one CHUNK and feed the tag; *offset goes on. 0; -1 = errno (0: the basis ended early); -2 = protocol, *e. */
 int recv_apply(struct receiver *r, const struct recv_target *t, struct cursor *c, uint64_t *offset,
 	struct recv_amounts *sum, struct err *e);
