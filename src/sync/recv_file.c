@@ -94,6 +94,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 {
 	struct receiver *r = rd->r;
 	struct progress *progress = report_progress(r->s->report);
+	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	struct dest_file f;
 	struct err e = {0};
 
