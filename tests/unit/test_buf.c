@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static const uint64_t numbers[] = {0, 1, 127, 128, 300, 16383, 16384, UINT32_MAX, 1ull << 32, (1ull << 63) - 1,
-	1ull << 63, UINT64_MAX - 1, UINT64_MAX};
+static const uint64_t numbers[] = {0, 1, 127, 128, 300, 16383, 16384, UINT32_MAX, 1ull << 32,
+	(1ull << 63) - 1, 1ull << 63, UINT64_MAX - 1, UINT64_MAX};
 static const int64_t signed_numbers[] = {0, -1, 1, -64, 64, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX};
 enum {
 	NUMBERS = sizeof(numbers) / sizeof(numbers[0]),
@@ -77,8 +77,8 @@ static void what_is_put_comes_back(void **state)
 /* The layout of the wire, which other versions read. */
 static void bytes_are_little_endian_and_leb128(void **state)
 {
-	static const uint8_t want[] = {0xef, 0xbe, 0xad, 0xde, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, 0x7f,
-		0x80, 0x01, 0xac, 0x02, 0x01, 0x02, 0x02, 'h', 'i'};
+	static const uint8_t want[] = {0xef, 0xbe, 0xad, 0xde, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,
+		0x7f, 0x80, 0x01, 0xac, 0x02, 0x01, 0x02, 0x02, 'h', 'i'};
 	struct buf b;
 
 	(void)state;

@@ -150,7 +150,7 @@ static void one_file_goes_into_a_directory(void **state)
 	dest_root_close(&r);
 }
 
-/* rsync: "mkdir failed", whatever the missing directory would be for. */
+/* As rsync: a directory for a single file is not made by the way. */
 static void one_file_needs_its_directory(void **state)
 {
 	struct scratch *s = *state;

@@ -12,8 +12,10 @@
 
 static void sorted_by_unsigned_bytes(void **state)
 {
-	static const char *const mixed[] = {"b", "\xff", "a.b", "a", "B", "a-b", "\xc3\xa4", "ab", "10", "9", "\x01"};
-	static const char *const order[] = {"\x01", "10", "9", "B", "a", "a-b", "a.b", "ab", "b", "\xc3\xa4", "\xff"};
+	static const char *const mixed[] = {
+		"b", "\xff", "a.b", "a", "B", "a-b", "\xc3\xa4", "ab", "10", "9", "\x01"};
+	static const char *const order[] = {
+		"\x01", "10", "9", "B", "a", "a-b", "a.b", "ab", "b", "\xc3\xa4", "\xff"};
 	enum { COUNT = sizeof(mixed) / sizeof(mixed[0]) };
 	struct dirlist l;
 

@@ -19,7 +19,8 @@ static const struct {
 	{"\033[31mred", "\\#033[31mred", "\"\\u001b[31mred\""},
 	{"del\177", "del\\#177", "\"del\\u007f\""},
 	{"quote\" slash\\", "quote\" slash\\", "\"quote\\\" slash\\\\\""},
-	{"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+	{"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
 		"\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\""},
 	{"latin \xfc", "latin \\#374", "\"latin \\udcfc\""},
 	{"cut \xe2\x82", "cut \\#342\\#202", "\"cut \\udce2\\udc82\""},
@@ -27,8 +28,11 @@ static const struct {
 	{"overlong \xc0\xaf", "overlong \\#300\\#257", "\"overlong \\udcc0\\udcaf\""},
 	{"overlong \xe0\x80\xaf", "overlong \\#340\\#200\\#257", "\"overlong \\udce0\\udc80\\udcaf\""},
 	{"surrogate \xed\xa0\x80", "surrogate \\#355\\#240\\#200", "\"surrogate \\udced\\udca0\\udc80\""},
-	{"beyond \xf4\x90\x80\x80", "beyond \\#364\\#220\\#200\\#200", "\"beyond \\udcf4\\udc90\\udc80\\udc80\""},
-	{"c1 \xc2\x9b" "31m", "c1 \\#302\\#23331m", "\"c1 \\u009b31m\""},
+	{"beyond \xf4\x90\x80\x80", "beyond \\#364\\#220\\#200\\#200",
+		"\"beyond \\udcf4\\udc90\\udc80\\udc80\""},
+	{"c1 \xc2\x9b"
+	 "31m",
+		"c1 \\#302\\#23331m", "\"c1 \\u009b31m\""},
 	/* rsync: a backslash is shown as itself unless what follows would make it look like an escape */
 	{"not \\#012 a newline", "not \\#134#012 a newline", "\"not \\\\#012 a newline\""},
 	{"\\#01", "\\#01", "\"\\\\#01\""},

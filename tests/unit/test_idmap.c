@@ -171,7 +171,8 @@ static void the_first_match_wins(void **state)
 
 static void a_map_to_nobody_known_is_refused(void **state)
 {
-	static const char *const bad[] = {"daemon:wherry-no-such-name", "daemon", "1:99999999999", "1:2,3:-1", "5:"};
+	static const char *const bad[] = {
+		"daemon:wherry-no-such-name", "daemon", "1:99999999999", "1:2,3:-1", "5:"};
 	struct sync_options o;
 
 	(void)state;

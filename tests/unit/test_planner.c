@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 /* As -a with attributes: what rsync calls -aAX. */
-#define ARCHIVE                                                                                                \
-	.perms = true, .times = true, .dir_times = true, .link_times = true, .owner = true, .group = true,     \
+#define ARCHIVE                                                                                              \
+	.perms = true, .times = true, .dir_times = true, .link_times = true, .owner = true, .group = true,   \
 	.xattrs = true, .acls = true
 
 static const uint8_t digest_a[ENTRY_DIGEST_BYTES] = {1};
@@ -22,9 +22,11 @@ static const uint8_t digest_b[ENTRY_DIGEST_BYTES] = {2};
 
 #define FILE_ENTRY .name = "f", .mode = S_IFREG | 0644, .size = 100, .mtime = {1000, 5}, .uid = 10, .gid = 20
 #define DIR_ENTRY  .name = "d", .mode = S_IFDIR | 0755, .mtime = {1000, 5}, .uid = 10, .gid = 20
-#define LINK_ENTRY                                                                                             \
-	.name = "l", .mode = S_IFLNK | 0777, .size = 6, .target = "target", .mtime = {1000, 5}, .uid = 10, .gid = 20
-#define NODE_ENTRY .name = "n", .mode = S_IFCHR | 0600, .rdev = 0x105, .mtime = {1000, 5}, .uid = 10, .gid = 20
+#define LINK_ENTRY                                                                                           \
+	.name = "l", .mode = S_IFLNK | 0777, .size = 6, .target = "target", .mtime = {1000, 5}, .uid = 10,   \
+	.gid = 20
+#define NODE_ENTRY                                                                                           \
+	.name = "n", .mode = S_IFCHR | 0600, .rdev = 0x105, .mtime = {1000, 5}, .uid = 10, .gid = 20
 
 /* A case changes a few fields of an entry, after the entry's own. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -55,11 +57,14 @@ static const struct plan_case cases[] = {
 
 	{"another size", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .size = 99}, PLAN_FILE, ">f.s......."},
 	{"another time", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {999, 5}}, PLAN_FILE, ">f..t......"},
-	{"a nanosecond later", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {1000, 6}}, PLAN_FILE, ">f..t......"},
+	{"a nanosecond later", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {1000, 6}}, PLAN_FILE,
+		">f..t......"},
 	{"size and time", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1, .mtime = {1, 0}}, PLAN_FILE,
 		">f.st......"},
-	{"another mode", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 0600}, PLAN_META, ".f...p....."},
-	{"a set-id bit", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 04644}, PLAN_META, ".f...p....."},
+	{"another mode", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 0600}, PLAN_META,
+		".f...p....."},
+	{"a set-id bit", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 04644}, PLAN_META,
+		".f...p....."},
 	{"another owner", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .uid = 11}, PLAN_META, ".f....o...."},
 	{"another group", {ARCHIVE}, {FILE_ENTRY}, {FILE_ENTRY, .gid = 21}, PLAN_META, ".f.....g..."},
 	{"a group that may be given", {ARCHIVE, .may_set_group = only_group_20}, {FILE_ENTRY},
@@ -67,28 +72,31 @@ static const struct plan_case cases[] = {
 	{"a group that may not be given", {ARCHIVE, .may_set_group = only_group_20}, {FILE_ENTRY, .gid = 21},
 		{FILE_ENTRY}, PLAN_NONE, ".f         "},
 
-	{"--no-perms", {ARCHIVE, .perms = false}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 0600}, PLAN_NONE,
+	{"--no-perms", {ARCHIVE, .perms = false}, {FILE_ENTRY}, {FILE_ENTRY, .mode = S_IFREG | 0600},
+		PLAN_NONE, ".f         "},
+	{"--no-owner", {ARCHIVE, .owner = false}, {FILE_ENTRY}, {FILE_ENTRY, .uid = 11}, PLAN_NONE,
 		".f         "},
-	{"--no-owner", {ARCHIVE, .owner = false}, {FILE_ENTRY}, {FILE_ENTRY, .uid = 11}, PLAN_NONE, ".f         "},
-	{"--no-group", {ARCHIVE, .group = false}, {FILE_ENTRY}, {FILE_ENTRY, .gid = 21}, PLAN_NONE, ".f         "},
+	{"--no-group", {ARCHIVE, .group = false}, {FILE_ENTRY}, {FILE_ENTRY, .gid = 21}, PLAN_NONE,
+		".f         "},
 	{"--no-times, other time: sent, and the time will be now", {ARCHIVE, .times = false}, {FILE_ENTRY},
 		{FILE_ENTRY, .mtime = {999, 5}}, PLAN_FILE, ">f..T......"},
-	{"--no-times, all equal", {ARCHIVE, .times = false}, {FILE_ENTRY}, {FILE_ENTRY}, PLAN_NONE, ".f         "},
+	{"--no-times, all equal", {ARCHIVE, .times = false}, {FILE_ENTRY}, {FILE_ENTRY}, PLAN_NONE,
+		".f         "},
 
 	{"directory with another time", {ARCHIVE}, {DIR_ENTRY}, {DIR_ENTRY, .mtime = {1, 0}}, PLAN_META,
 		".d..t......"},
-	{"--omit-dir-times", {ARCHIVE, .dir_times = false}, {DIR_ENTRY}, {DIR_ENTRY, .mtime = {1, 0}}, PLAN_NONE,
-		".d         "},
-	{"directory with another mode", {ARCHIVE}, {DIR_ENTRY}, {DIR_ENTRY, .mode = S_IFDIR | 0700}, PLAN_META,
-		".d...p....."},
-	{"a directory's size means nothing", {ARCHIVE}, {DIR_ENTRY, .size = 1}, {DIR_ENTRY, .size = 2}, PLAN_NONE,
-		".d         "},
+	{"--omit-dir-times", {ARCHIVE, .dir_times = false}, {DIR_ENTRY}, {DIR_ENTRY, .mtime = {1, 0}},
+		PLAN_NONE, ".d         "},
+	{"directory with another mode", {ARCHIVE}, {DIR_ENTRY}, {DIR_ENTRY, .mode = S_IFDIR | 0700},
+		PLAN_META, ".d...p....."},
+	{"a directory's size means nothing", {ARCHIVE}, {DIR_ENTRY, .size = 1}, {DIR_ENTRY, .size = 2},
+		PLAN_NONE, ".d         "},
 	{"symlink with another time", {ARCHIVE}, {LINK_ENTRY}, {LINK_ENTRY, .mtime = {1, 0}}, PLAN_META,
 		".L..t......"},
-	{"--omit-link-times", {ARCHIVE, .link_times = false}, {LINK_ENTRY}, {LINK_ENTRY, .mtime = {1, 0}}, PLAN_NONE,
-		".L         "},
-	{"a symlink's mode means nothing", {ARCHIVE}, {LINK_ENTRY}, {LINK_ENTRY, .mode = S_IFLNK | 0755}, PLAN_NONE,
-		".L         "},
+	{"--omit-link-times", {ARCHIVE, .link_times = false}, {LINK_ENTRY}, {LINK_ENTRY, .mtime = {1, 0}},
+		PLAN_NONE, ".L         "},
+	{"a symlink's mode means nothing", {ARCHIVE}, {LINK_ENTRY}, {LINK_ENTRY, .mode = S_IFLNK | 0755},
+		PLAN_NONE, ".L         "},
 	{"symlink to elsewhere", {ARCHIVE}, {LINK_ENTRY}, {LINK_ENTRY, .target = "tegrat"}, PLAN_SYMLINK,
 		"cLc........"},
 	{"symlink to elsewhere, its time not kept", {ARCHIVE, .link_times = false}, {LINK_ENTRY},
@@ -98,21 +106,23 @@ static const struct plan_case cases[] = {
 	{"device with another mode", {ARCHIVE}, {NODE_ENTRY}, {NODE_ENTRY, .mode = S_IFCHR | 0666}, PLAN_META,
 		".D...p....."},
 
-	{"--checksum: same content, other time", {ARCHIVE, .checksum = true}, {FILE_ENTRY, .digest = digest_a},
-		{FILE_ENTRY, .digest = digest_a, .mtime = {1, 0}}, PLAN_META, ".f..t......"},
-	{"--checksum: other content, same time", {ARCHIVE, .checksum = true}, {FILE_ENTRY, .digest = digest_a},
-		{FILE_ENTRY, .digest = digest_b}, PLAN_FILE, ">fc........"},
-	{"--checksum: the content there is not known", {ARCHIVE, .checksum = true}, {FILE_ENTRY, .digest = digest_a},
-		{FILE_ENTRY}, PLAN_FILE, ">fc........"},
+	{"--checksum: same content, other time", {ARCHIVE, .checksum = true},
+		{FILE_ENTRY, .digest = digest_a}, {FILE_ENTRY, .digest = digest_a, .mtime = {1, 0}},
+		PLAN_META, ".f..t......"},
+	{"--checksum: other content, same time", {ARCHIVE, .checksum = true},
+		{FILE_ENTRY, .digest = digest_a}, {FILE_ENTRY, .digest = digest_b}, PLAN_FILE, ">fc........"},
+	{"--checksum: the content there is not known", {ARCHIVE, .checksum = true},
+		{FILE_ENTRY, .digest = digest_a}, {FILE_ENTRY}, PLAN_FILE, ">fc........"},
 	{"--size-only: other time", {ARCHIVE, .size_only = true}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {1, 0}},
 		PLAN_META, ".f..t......"},
-	{"--size-only: other size", {ARCHIVE, .size_only = true}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1}, PLAN_FILE,
-		">f.s......."},
-	{"--ignore-times", {ARCHIVE, .ignore_times = true}, {FILE_ENTRY}, {FILE_ENTRY}, PLAN_FILE, ">f........."},
-	{"--modify-window: within", {ARCHIVE, .modify_window = 2}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {1002, 0}},
-		PLAN_NONE, ".f         "},
-	{"--modify-window: beyond", {ARCHIVE, .modify_window = 2}, {FILE_ENTRY}, {FILE_ENTRY, .mtime = {1003, 0}},
-		PLAN_FILE, ">f..t......"},
+	{"--size-only: other size", {ARCHIVE, .size_only = true}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1},
+		PLAN_FILE, ">f.s......."},
+	{"--ignore-times", {ARCHIVE, .ignore_times = true}, {FILE_ENTRY}, {FILE_ENTRY}, PLAN_FILE,
+		">f........."},
+	{"--modify-window: within", {ARCHIVE, .modify_window = 2}, {FILE_ENTRY},
+		{FILE_ENTRY, .mtime = {1002, 0}}, PLAN_NONE, ".f         "},
+	{"--modify-window: beyond", {ARCHIVE, .modify_window = 2}, {FILE_ENTRY},
+		{FILE_ENTRY, .mtime = {1003, 0}}, PLAN_FILE, ">f..t......"},
 
 	{"--existing: a new one", {ARCHIVE, .existing = true}, {FILE_ENTRY}, {0}, PLAN_SKIP, NULL},
 	{"--existing: a new directory", {ARCHIVE, .existing = true}, {DIR_ENTRY}, {0}, PLAN_SKIP, NULL},
@@ -122,16 +132,16 @@ static const struct plan_case cases[] = {
 		{FILE_ENTRY, .size = 1}, PLAN_SKIP, NULL},
 	{"--ignore-existing: a new one", {ARCHIVE, .ignore_existing = true}, {FILE_ENTRY}, {0}, PLAN_FILE,
 		">f+++++++++"},
-	{"--ignore-existing: directories are still gone into", {ARCHIVE, .ignore_existing = true}, {DIR_ENTRY},
-		{DIR_ENTRY}, PLAN_NONE, ".d         "},
-	{"--update: newer there", {ARCHIVE, .update = true}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1, .mtime = {1001, 0}},
-		PLAN_SKIP, NULL},
-	{"--update: older there", {ARCHIVE, .update = true}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1, .mtime = {999, 0}},
-		PLAN_FILE, ">f.st......"},
-	{"--update: as old, but another size", {ARCHIVE, .update = true}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1},
-		PLAN_FILE, ">f.s......."},
-	{"--update: newer, but within the window", {ARCHIVE, .update = true, .modify_window = 2}, {FILE_ENTRY},
-		{FILE_ENTRY, .size = 1, .mtime = {1002, 0}}, PLAN_FILE, ">f.s......."},
+	{"--ignore-existing: directories are still gone into", {ARCHIVE, .ignore_existing = true},
+		{DIR_ENTRY}, {DIR_ENTRY}, PLAN_NONE, ".d         "},
+	{"--update: newer there", {ARCHIVE, .update = true}, {FILE_ENTRY},
+		{FILE_ENTRY, .size = 1, .mtime = {1001, 0}}, PLAN_SKIP, NULL},
+	{"--update: older there", {ARCHIVE, .update = true}, {FILE_ENTRY},
+		{FILE_ENTRY, .size = 1, .mtime = {999, 0}}, PLAN_FILE, ">f.st......"},
+	{"--update: as old, but another size", {ARCHIVE, .update = true}, {FILE_ENTRY},
+		{FILE_ENTRY, .size = 1}, PLAN_FILE, ">f.s......."},
+	{"--update: newer, but within the window", {ARCHIVE, .update = true, .modify_window = 2},
+		{FILE_ENTRY}, {FILE_ENTRY, .size = 1, .mtime = {1002, 0}}, PLAN_FILE, ">f.s......."},
 	{"--update does not spare a newer directory", {ARCHIVE, .update = true}, {DIR_ENTRY},
 		{DIR_ENTRY, .mtime = {2000, 0}}, PLAN_META, ".d..t......"},
 
@@ -139,8 +149,8 @@ static const struct plan_case cases[] = {
 	{"--max-size: just", {ARCHIVE, .max_size = 100}, {FILE_ENTRY}, {0}, PLAN_FILE, ">f+++++++++"},
 	{"--min-size", {ARCHIVE, .min_size = 101}, {FILE_ENTRY}, {FILE_ENTRY, .size = 1}, PLAN_SKIP, NULL},
 	{"--min-size: just", {ARCHIVE, .min_size = 100}, {FILE_ENTRY}, {0}, PLAN_FILE, ">f+++++++++"},
-	{"sizes are those of files", {ARCHIVE, .min_size = 101, .max_size = 1}, {LINK_ENTRY}, {0}, PLAN_SYMLINK,
-		"cL+++++++++"},
+	{"sizes are those of files", {ARCHIVE, .min_size = 101, .max_size = 1}, {LINK_ENTRY}, {0},
+		PLAN_SYMLINK, "cL+++++++++"},
 };
 
 static void plans_are_as_the_options_say(void **state)

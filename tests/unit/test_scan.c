@@ -23,7 +23,8 @@ static struct scan_options options(enum filter_side side)
 }
 
 /* Scan the scratch directory with these rules (a NULL ends them). */
-static void scan(struct scratch *s, const struct scan_options *o, const char *const *rules, struct dirlist *out)
+static void scan(
+	struct scratch *s, const struct scan_options *o, const char *const *rules, struct dirlist *out)
 {
 	struct err e = {0};
 	struct filter *f = filter_new();
@@ -289,12 +290,24 @@ static void where_links_lead(void **state)
 		const char *path, *target;
 		bool unsafe;
 	} cases[] = {
-		{"link", "file", false}, {"link", "dir/file", false}, {"link", "./file", false},
-		{"link", "/etc/passwd", true}, {"link", "/", true}, {"link", "", true}, {"link", "..", true},
-		{"link", "../x", true}, {"link", "dir/../..", true}, {"dir/link", "../file", false},
-		{"dir/link", "..", false}, {"dir/link", "../..", true}, {"dir/link", "../../dir/file", true},
-		{"a/b/link", "../../file", false}, {"a/b/link", "../../../file", true},
-		{"a/b/link", ".//..//..//file", false}, {"link", "...", false}, {"link", "..x/y", false},
+		{"link", "file", false},
+		{"link", "dir/file", false},
+		{"link", "./file", false},
+		{"link", "/etc/passwd", true},
+		{"link", "/", true},
+		{"link", "", true},
+		{"link", "..", true},
+		{"link", "../x", true},
+		{"link", "dir/../..", true},
+		{"dir/link", "../file", false},
+		{"dir/link", "..", false},
+		{"dir/link", "../..", true},
+		{"dir/link", "../../dir/file", true},
+		{"a/b/link", "../../file", false},
+		{"a/b/link", "../../../file", true},
+		{"a/b/link", ".//..//..//file", false},
+		{"link", "...", false},
+		{"link", "..x/y", false},
 	};
 
 	(void)state;

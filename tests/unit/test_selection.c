@@ -84,6 +84,27 @@ static void a_list_may_be_empty_or_sloppy(void **state)
 	selection_free(NULL);
 }
 
+static void what_is_chosen_itself_is_chosen_whole(void **state)
+{
+	static const char list[] = "a\0a/x\0b/c\0b/c/d/e";
+	struct selection *s = select_names(list, sizeof(list));
+
+	(void)state;
+	assert_true(selection_covers(s, "a"));
+	assert_true(selection_covers(s, "a/x"));
+	assert_true(selection_covers(s, "a/not/named"));
+	assert_true(selection_covers(s, "b/c/d"));
+	assert_false(selection_covers(s, ""));
+	assert_false(selection_covers(s, "b"));
+	assert_false(selection_covers(s, "b/other"));
+	assert_false(selection_covers(s, "aa"));
+	selection_free(s);
+	s = select_names(".", 1);
+	assert_true(selection_covers(s, ""));
+	assert_true(selection_covers(s, "anything"));
+	selection_free(s);
+}
+
 static void nothing_leads_out(void **state)
 {
 	static const char *const bad[] = {"..", "../x", "a/..", "a/../b", "a/b/../../.."};
@@ -106,6 +127,7 @@ int main(void)
 		cmocka_unit_test(names_become_a_tree),
 		cmocka_unit_test(similar_names_are_kept_apart),
 		cmocka_unit_test(a_list_may_be_empty_or_sloppy),
+		cmocka_unit_test(what_is_chosen_itself_is_chosen_whole),
 		cmocka_unit_test(nothing_leads_out),
 	};
 
