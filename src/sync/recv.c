@@ -334,6 +334,7 @@ static void release(struct receiver *r)
 	u64map_each_value(&r->dirs, unref_dir);
 	u64map_release(&r->dirs);
 	u64map_release(&r->files);
+	u64map_release(&r->seen);
 	free(r->held_files);
 	free(r->held_dirs);
 	free(r->requested);

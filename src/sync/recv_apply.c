@@ -16,6 +16,9 @@
 
 enum { PIECE_BYTES = 512 << 10, HELP_FROM_BYTES = 4 << 20, ZERO_BLOCK = 4096 };
 
+/* A file may have grown since it was listed, but zeros cost the sender nothing and us time. */
+static const uint64_t HOLE_SLACK_BYTES = 1ULL << 30;
+
 struct piece {
 	enum chunk_op op;
 	uint64_t offset; /* in the new file */
@@ -85,6 +88,8 @@ static int add_record(struct apply *a, const struct chunk_record *rec, uint64_t 
 	if (__builtin_add_overflow(*offset, rec->len, &end) || end > INT64_MAX ||
 		rec->basis_offset > INT64_MAX)
 		return err_set(e, ERR_PROTOCOL, "a file longer than files can be");
+	if (rec->op == CHUNK_HOLE && end > a->target.size && end - a->target.size > HOLE_SLACK_BYTES)
+		return err_set(e, ERR_PROTOCOL, "a hole far beyond the end of the file that was listed");
 	for (uint64_t done = 0; done < rec->len;) {
 		uint64_t part = rec->op == CHUNK_HOLE || rec->len - done < PIECE_BYTES ? rec->len - done
 										       : PIECE_BYTES;
