@@ -104,7 +104,6 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
-	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes ? zeros_of(r, &f) : ZEROS_WRITE);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
