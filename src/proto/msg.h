@@ -10,8 +10,8 @@
  *           DIR, WANT) it calls msg_finish() behind the last item.
  *
  * A connection is a sequence of frames. Between the two ends one is the SENDER (has the source tree), the
- * other the RECEIVER (has the destination). A client first tells a server its part with START; then both ends
- * send HELLO at once, without waiting.
+ * other the RECEIVER (has the destination). A client first tells a server its part with START; then the sender says
+ * HELLO, and the receiver answers with its own.
  */
 #ifndef WHERRY_PROTO_MSG_H
 #define WHERRY_PROTO_MSG_H

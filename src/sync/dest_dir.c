@@ -247,7 +247,6 @@ void dest_dir_publish_now(struct dest_dir *dir)
 	if (r != 0) {
 		dest_errno(d, dir, "", "create directory");
 	} else {
-		dir->fresh = false;
 		atomic_store(&dir->published, true);
 		atomic_fetch_add(&d->counts.created, 1);
 		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0,
@@ -280,7 +279,6 @@ void dest_dir_file_done(struct dest_dir *dir)
 static void finish(struct dest_dir *dir)
 {
 	struct dest *d = dir->d;
-	bool changed = atomic_load(&dir->changed);
 
 	if (dir->fd < 0 || d->opts->dry_run)
 		return;
@@ -289,7 +287,7 @@ static void finish(struct dest_dir *dir)
 	if (!atomic_load(&dir->published))
 		return;
 	uint32_t iflags = dir->created ? ITEM_TIME : dir->iflags;
-	if (changed && dir->has_self && d->rules.times && d->rules.dir_times)
+	if (atomic_load(&dir->changed) && dir->has_self && d->rules.times && d->rules.dir_times)
 		iflags |= ITEM_TIME;
 	if (dir->has_self && iflags)
 		dest_set_attributes(d, dir, -1, "", dir->fd, &dir->self, iflags);

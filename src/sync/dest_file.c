@@ -144,7 +144,7 @@ int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, cons
 	f->mode = creation_mode(f);
 	if (need->in_place) {
 		f->fd = open_in_place(f);
-	} else if (dir->fresh || no_temp) {
+	} else if ((dir->fresh && !atomic_load(&dir->published)) || no_temp) {
 		f->fd = create_direct(f);
 	} else {
 		name_temp(f);

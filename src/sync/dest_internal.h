@@ -143,7 +143,7 @@ struct dest_dir {
 	bool bare;      /* its contents are not wanted */
 	bool opened;    /* dest_dir_open() succeeded */
 	bool created;   /* did not exist before */
-	bool fresh;     /* created empty by us and not published: files may be made under their own names */
+	bool fresh; /* created empty by us; while it is not published, files may be made under their own names */
 	bool left_over; /* made by an interrupted run, or below such a one: nothing in it is anybody's */
 	_Atomic bool published;
 	_Atomic bool changed; /* its time has moved */

@@ -437,7 +437,7 @@ void dest_dir_plan(struct dest_dir *dir, struct dirlist *src)
 		dest_entry_fault(d, dir->path, "", &e);
 	} else {
 		if (!*dir->path && dir->has_self && dir->iflags && !dir->announced)
-			dest_item(d, EVENT_ITEM, "", "", dir->iflags, S_IFDIR, 0, NULL);
+			dest_item(d, EVENT_ITEM, "", "", dir->iflags, dir->self.mode, 0, NULL);
 		if (dir->dst.stale_count && !d->opts->dry_run)
 			remove_stale(dir);
 		merge(dir);

@@ -335,6 +335,7 @@ static void release(struct receiver *r)
 	u64map_each_value(&r->dirs, unref_dir);
 	u64map_release(&r->dirs);
 	u64map_release(&r->files);
+	u64map_release(&r->seen);
 	free(r->held_files);
 	free(r->held_dirs);
 	free(r->requested);
@@ -352,10 +353,11 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 {
 	struct session *s = r->s;
 	struct filter_dir *filter_here = NULL;
+	bool filtered = root->fd >= 0 && !filter_empty(filter);
 	int bad = -1;
 
-	if (root->fd >= 0 && !filter_empty(filter) && !(filter_here = filter_root(filter, root->fd, e)))
-		return -1;
+	if (filtered)
+		filter_here = filter_root(filter, root->fd, e);
 	struct dest_params p = {
 		.opts = s->o,
 		.report = s->report,
@@ -373,7 +375,8 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	};
 	p.source.ctx = r;
 	r->rename_to = root->rename_to;
-	r->dest = dest_new(&p, e);
+	if (filter_here || !filtered)
+		r->dest = dest_new(&p, e);
 	report_progress(s->report)->phase = PHASE_TRANSFER;
 	if (r->dest) {
 		bool scan = !(s->mine.flags & (HELLO_EMPTY | HELLO_NO_FP));
@@ -387,6 +390,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 			dest_fail(r->dest, e);
 	}
 	pool_drain(s->pool);
+	filter_unref(filter_here);
 	return bad;
 }
 

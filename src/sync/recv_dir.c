@@ -259,10 +259,14 @@ static bool parent_allows(const struct recv_dir *rd)
 	return en && parent->entered && parent->entered[en - list->entries];
 }
 
+/* The reading thread may be looking at it for a child. */
 static void make_void(struct recv_dir *rd)
 {
-	dest_dir_unref(rd->dst);
+	pthread_mutex_lock(&rd->r->lock);
+	struct dest_dir *dst = rd->dst;
 	rd->dst = NULL;
+	pthread_mutex_unlock(&rd->r->lock);
+	dest_dir_unref(dst);
 }
 
 /* The planned directory can take what has come early. */
@@ -372,17 +376,19 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	if (bad == 0 && !path_fits(rd, path))
 		bad = err_set(e, ERR_PROTOCOL, "DIR with a path that is not below its parent's");
 	if (bad == 0) {
-		uint64_t *slot = u64map_put(&r->dirs, m->id, &added);
+		u64map_put(&r->seen, m->id, &added);
 		if (!added)
 			bad = err_set(e, ERR_PROTOCOL, "a DIR's number was used twice");
-		else
-			*slot = (uint64_t)(uintptr_t)rd;
 	}
 	if (bad == 0)
+		*u64map_put(&r->dirs, m->id, NULL) = (uint64_t)(uintptr_t)rd;
+	if (bad == 0)
 		r->live++;
+	struct dest_dir *above = bad == 0 && rd->parent ? rd->parent->dst : NULL;
+	if (above)
+		dest_dir_ref(above);
 	pthread_mutex_unlock(&r->lock);
 	if (bad == 0) {
-		struct dest_dir *above = rd->parent ? rd->parent->dst : NULL;
 		if (!rd->parent || above)
 			rd->dst =
 				dest_dir_new(r->dest, above, path, m->flags & DIR_IMPLIED ? NULL : &m->self);
@@ -390,6 +396,7 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 		recv_dir_unref(rd);
 		rd = NULL;
 	}
+	dest_dir_unref(above);
 	free(path);
 	return rd;
 }

@@ -113,11 +113,13 @@ struct receiver {
 	pthread_mutex_t lock; /* below */
 	pthread_cond_t room;
 	struct u64map dirs;  /* id -> struct recv_dir */
+	struct u64map seen;  /* every id that was listed */
 	struct u64map files; /* key -> struct recv_file */
 	size_t live;         /* directories that are not over or parked */
 	size_t alive;        /* directories in memory: with the last one, its dest_dir is finished */
 	size_t queued_bytes; /* contents waiting for workers */
 	bool list_end;
+	bool unwanted; /* a CHUNK came that nobody had asked for */
 	bool source_errors;
 	bool finishing; /* a worker is at it */
 	bool ended;     /* the last steps have begun */

@@ -241,22 +241,11 @@ void send_files_later(struct sender *x, struct sent_dir *d, uint64_t *indexes, s
 		*t = (struct files_task){.x = x, .d = sent_dir_ref(d), .count = n};
 		t->indexes = xreallocarray(NULL, n, sizeof(*t->indexes));
 		memcpy(t->indexes, indexes + first, n * sizeof(*t->indexes));
-		pool_push_last(x->s->pool, run_files, t);
+		pool_push(x->s->pool, run_files, t);
 		first = i + 1;
 		bytes = 0;
 	}
 	free(indexes);
-}
-
-static void hash_zeros(struct verifier *v, uint64_t n)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	while (n) {
-		size_t part = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
-		verifier_update(v, zeros, part);
-		n -= part;
-	}
 }
 
 /* Next stretch of data or hole from `at`: its length, and whether it is a hole. */
@@ -287,7 +276,7 @@ static int send_data(struct sender *x, struct session_worker *w, struct msg_chun
 	msg_chunk_begin(&w->out, m);
 	m->flags &= ~(uint32_t)CHUNK_FIRST;
 	if (hole) {
-		hash_zeros(w->verifier, len);
+		verifier_hole(w->verifier, len);
 	} else {
 		int64_t n = pread_full(fd, w->io, (size_t)len, at);
 		if (n != (int64_t)len)
@@ -412,7 +401,7 @@ void send_unless(struct sender *x, struct sent_dir *d, uint64_t index, const uin
 
 	*t = (struct unless_task){.x = x, .d = sent_dir_ref(d), .index = index};
 	memcpy(t->tag, tag, sizeof(t->tag));
-	pool_push_last(x->s->pool, run_unless, t);
+	pool_push(x->s->pool, run_unless, t);
 }
 
 /* --remove-source-files: what arrived whole, and is still what was sent, goes. */
