@@ -7,7 +7,10 @@ wherry=$1
 python=/usr/bin/python3
 start=$(date +%s)
 
-base=$(mktemp -d "${TMPDIR:-/tmp}/wherry-demo.XXXXXX")
+# In memory where there is room, for a disk that is busy with something else would set the pace.
+where=${TMPDIR:-/tmp}
+[ "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" -gt 3000000 ] 2>/dev/null && where=/dev/shm
+base=$(mktemp -d "$where/wherry-demo.XXXXXX")
 sshd_pid=
 cleanup() {
 	[ -n "$sshd_pid" ] && kill "$sshd_pid" 2>/dev/null || true

@@ -25,13 +25,24 @@ static bool is_control(const unsigned char *s, size_t len)
 	return s[0] < 0x20 || s[0] == 0x7f || (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
+/* A backslash that could be taken for the beginning of an escape. */
+static bool looks_escaped(const unsigned char *s, size_t n)
+{
+	if (n < 5 || s[0] != '\\' || s[1] != '#')
+		return false;
+	for (size_t i = 2; i < 5; i++)
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+	return true;
+}
+
 void escape_name(struct buf *out, const char *name, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)name;
 
 	while (n) {
 		size_t len = utf8_len(s, n);
-		if (len && !is_control(s, len)) {
+		if (len && !is_control(s, len) && !looks_escaped(s, n)) {
 			buf_put(out, s, len);
 		} else {
 			len = 1;

@@ -1,6 +1,6 @@
 /*
  * Names for people: control characters and bytes that are no UTF-8 are shown as \#ooo (octal), as rsync shows
- * them.
+ * them; so is a backslash before what would look like such an escape, so that every line has one meaning.
  * Role      pure computation.
  */
 #ifndef WHERRY_BASE_ESCAPE_H

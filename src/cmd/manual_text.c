@@ -81,12 +81,14 @@ static const struct manual_piece sync_description[] = {
 	     "Each is a path on this machine, or HOST:PATH for one that is reached by ssh, where wherry must "
 	     "be "
 	     "installed too. "
-	     "Both may be on other hosts."),
+	     "Both may be on other hosts: then the source's host sends to the destination's host directly, "
+	     "where it can log in to it without being asked for a password, and through this one where not."),
 	PARA("Without any option everything is kept that rsync -aHAX keeps: directories and all below them, "
 	     "symbolic and "
 	     "hard links, devices, permissions, owners, times, access control lists, extended attributes, "
 	     "and holes. "
-	     "As a user other than root, what only root may set is left as it is, and the summary says so. "
+	     "As a user other than root, what only root may set is left as it is; a note counts the device "
+	     "nodes that could not be made. "
 	     "Nothing is deleted unless --delete is given."),
 	PART("Paths"),
 	TERM("Ar", "PATH",
@@ -196,6 +198,10 @@ static const struct manual_piece sync_conclusion[] = {
 	     "for a hard link, and\n"
 	     ".Ql \\&.\n"
 	     "where only attributes change.\n"
+	     ".Ql *deleting\n"
+	     "and\n"
+	     ".Ql mv\n"
+	     "stand in their place for what is deleted, and for what was there under another name.\n"
 	     "X is f, d, L, D or S: file, directory, symbolic link, device, special file.\n"
 	     "The letters behind stand for content, size, time, permissions, owner, group, access time, ACL "
 	     "and\n"
@@ -215,9 +221,16 @@ static const struct manual_piece serve_description[] = {
 	     "It is started by the client over ssh and speaks wherry's own protocol on standard input and "
 	     "output; "
 	     "people only write it into authorized_keys, to say what a key may do."),
-	PARA("The process confines itself: with --root nothing outside of DIR can be reached, by the client "
-	     "or by links the "
-	     "client made, and the kernel enforces it where it has Landlock."),
+	PARA("The process confines itself to the tree that a client asks for, and the kernel enforces it "
+	     "where "
+	     "it has Landlock. "
+	     "With --root nothing outside of DIR can be asked for or reached, be it by links the client "
+	     "made. "
+	     "Options that name or follow something else are refused then: --backup-dir, --temp-dir, "
+	     "--link-dest, --copy-dest, --compare-dest, --copy-links, --copy-unsafe-links, --copy-dirlinks."),
+	PARA("Without --root, --read-only and --write-only it also sends to another host when the client "
+	     "asks for "
+	     "that, with the ssh and the keys of its own user."),
 	PART("As a forced command"),
 	PARA("A line in ~/.ssh/authorized_keys that lets a key deliver files to one directory, and do "
 	     "nothing else:"),

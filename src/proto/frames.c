@@ -353,6 +353,15 @@ void frames_free(struct frames *f)
 	free(f);
 }
 
+void frames_set_keepalive(struct frames *f, int keepalive_ms)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->keepalive_ms > 0 && keepalive_ms > 0)
+		f->keepalive_ms = keepalive_ms;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+}
+
 void frames_set_codec(struct frames *f, enum codec_id codec, int level)
 {
 	atomic_store_explicit(&f->codec, (int)codec, memory_order_relaxed);

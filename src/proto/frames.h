@@ -18,6 +18,9 @@ struct frames;
 struct frames *frames_new(struct chan *c, int keepalive_ms);
 void frames_free(struct frames *f); /* stops the thread; does not close the channel */
 
+/* From now on every so often instead; ignored when it was 0 so far. */
+void frames_set_keepalive(struct frames *f, int keepalive_ms);
+
 /* Which codec and level payloads over 512 bytes are tried with (after HELLO). */
 void frames_set_codec(struct frames *f, enum codec_id codec, int level);
 

@@ -10,8 +10,8 @@
  *           DIR, WANT) it calls msg_finish() behind the last item.
  *
  * A connection is a sequence of frames. Between the two ends one is the SENDER (has the source tree), the
- * other the RECEIVER (has the destination). A client first tells a server its part with START; then both ends
- * send HELLO at once, without waiting.
+ * other the RECEIVER (has the destination). A client first tells a server its part with START; then the sender says
+ * HELLO, and the receiver answers with its own.
  */
 #ifndef WHERRY_PROTO_MSG_H
 #define WHERRY_PROTO_MSG_H
@@ -130,6 +130,7 @@ struct msg_hello {
 	uint8_t verify[3]; /* enum verify_kind, best first, 0 = none */
 	uint8_t codecs;    /* bit n = codec n is known */
 	char software[32]; /* NUL-terminated, printable */
+	char single[ENTRY_NAME_MAX + 1]; /* with SINGLE: the name of the top entry */
 };
 void msg_hello_encode(const struct msg_hello *m, struct buf *out);
 int msg_hello_decode(struct msg_hello *m, struct cursor *c, struct err *e);
@@ -182,7 +183,7 @@ int msg_idmap_decode(struct msg_idmap *m, struct cursor *c, struct err *e);
 
 struct msg_root_fp {
 	struct hash128 fp;
-	uint64_t dirs, files, bytes; /* totals for the progress display */
+	uint64_t entries, files, bytes; /* totals of the source, for people */
 };
 void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out);
 int msg_root_fp_decode(struct msg_root_fp *m, struct cursor *c, struct err *e);
@@ -250,7 +251,7 @@ enum want_kind {
 	WANT_DELTA = 1,         /* a signature (delta/delta.h wire form) follows as a blob */
 	WANT_DELTA_INPLACE = 2, /* the same, aligned blocks only */
 	WANT_UNLESS = 3, /* a verification tag follows: answer SAME when the source's content has it, else
-	                    send the whole file */
+	                    send the whole file (in a dry run: answer OTHER) */
 };
 struct want_item {
 	uint64_t index; /* into the directory's entries as listed, over all pieces */
@@ -273,6 +274,7 @@ enum file_status {
 	FILE_CHANGED = 3, /* changed while it was read: forget it, another attempt follows */
 	FILE_VANISHED = 4,
 	FILE_REFRESHED = 5, /* as FILE_OK, but it had changed since it was listed: its time now follows */
+	FILE_OTHER = 6,     /* CHUNK: answer to UNLESS in a dry run, which sends no contents */
 };
 struct pack_file {
 	uint64_t index;

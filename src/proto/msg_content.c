@@ -149,7 +149,7 @@ int msg_chunk_decode(struct msg_chunk *m, struct cursor *c, struct err *e)
 	m->index = cur_varint(c, WIRE_INDEX_MAX);
 	m->flags = (uint32_t)cur_varint(c, CHUNK_FLAGS_ALL);
 	if (m->flags & CHUNK_LAST) {
-		m->status = (enum file_status)cur_varint(c, FILE_REFRESHED);
+		m->status = (enum file_status)cur_varint(c, FILE_OTHER);
 		if (m->status == FILE_REFRESHED)
 			m->mtime = get_time(c);
 		bool tagged = m->status == FILE_OK || m->status == FILE_REFRESHED;

@@ -75,6 +75,8 @@ void msg_hello_encode(const struct msg_hello *m, struct buf *out)
 	buf_put(out, m->verify, sizeof(m->verify));
 	buf_put_u8(out, m->codecs);
 	buf_put_blob(out, m->software, strnlen(m->software, sizeof(m->software) - 1));
+	if (m->flags & HELLO_SINGLE)
+		buf_put_str(out, m->single);
 }
 
 static void get_software(struct msg_hello *m, struct cursor *c)
@@ -84,6 +86,18 @@ static void get_software(struct msg_hello *m, struct cursor *c)
 
 	for (size_t i = 0; s && i < len; i++)
 		m->software[i] = s[i] >= ' ' && s[i] <= '~' ? (char)s[i] : '?';
+}
+
+static int get_single(struct msg_hello *m, struct cursor *c, struct err *e)
+{
+	size_t len;
+	const uint8_t *s = m->flags & HELLO_SINGLE ? cur_blob(c, ENTRY_NAME_MAX, &len) : NULL;
+
+	if (s && entry_name_ok((const char *)s, len))
+		memcpy(m->single, s, len);
+	else if (s)
+		return wire_bad("HELLO", "a name that no entry may have", e);
+	return 0;
 }
 
 int msg_hello_decode(struct msg_hello *m, struct cursor *c, struct err *e)
@@ -97,6 +111,8 @@ int msg_hello_decode(struct msg_hello *m, struct cursor *c, struct err *e)
 	const uint8_t *verify = cur_bytes(c, sizeof(m->verify));
 	m->codecs = cur_u8(c) | 1 << CODEC_NONE;
 	get_software(m, c);
+	if (get_single(m, c, e) < 0)
+		return -1;
 	if (wire_check(c, "HELLO", e) < 0)
 		return -1;
 	if (m->version == 0)

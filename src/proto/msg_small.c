@@ -81,7 +81,7 @@ int msg_idmap_decode(struct msg_idmap *m, struct cursor *c, struct err *e)
 void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out)
 {
 	wire_put_hash(out, m->fp);
-	buf_put_varint(out, m->dirs);
+	buf_put_varint(out, m->entries);
 	buf_put_varint(out, m->files);
 	buf_put_varint(out, m->bytes);
 }
@@ -89,7 +89,7 @@ void msg_root_fp_encode(const struct msg_root_fp *m, struct buf *out)
 int msg_root_fp_decode(struct msg_root_fp *m, struct cursor *c, struct err *e)
 {
 	*m = (struct msg_root_fp){.fp = wire_get_hash(c)};
-	m->dirs = cur_varint(c, UINT64_MAX);
+	m->entries = cur_varint(c, UINT64_MAX);
 	m->files = cur_varint(c, UINT64_MAX);
 	m->bytes = cur_varint(c, UINT64_MAX);
 	return msg_finish(c, "ROOT_FP", e);

@@ -167,6 +167,7 @@ struct dest *dest_new(const struct dest_params *p, struct err *e)
 	d->umask = umask(0);
 	pthread_mutex_init(&d->lock, NULL);
 	u64map_init(&d->groups);
+	u64map_init(&d->moved_away);
 	fill_rules(d);
 	fill_scan(d);
 	d->strict = d->opts->fsync == FSYNC_STRICT;
@@ -213,6 +214,7 @@ void dest_free(struct dest *d)
 	}
 	free(d->doomed);
 	free_links(d);
+	u64map_release(&d->moved_away);
 	for (size_t i = 0; i < d->late_dir_count; i++)
 		free(d->late_dirs[i].path);
 	free(d->late_dirs);

@@ -40,6 +40,7 @@ struct dest_need {
 	struct plan_item item;
 	uint64_t basis_size; /* size of the file that is at the destination now, 0 = none */
 	bool has_basis;      /* a regular file is there */
+	bool in_place;       /* --inplace: write into that file */
 	bool over_directory; /* a directory is in the way; it goes when deletions are allowed */
 };
 
@@ -174,6 +175,7 @@ bool dest_dir_move(struct dest_dir *dir, size_t index, const char *from);
 
 /* --dry-run: a file that was held is not a move; a directory that enter() was told of as absent, and whose content has to come, is none. */
 void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *need);
+/* The same for a directory whose entering was left to source->enter() to decide. */
 void dest_predict_dir(struct dest_dir *dir, size_t index);
 
 /* --- the end --------------------------------------------------------------------------------------------------------------- */

@@ -153,6 +153,10 @@ static bool collect(struct dest *d, const char *path, struct filter_dir *parent,
 	for (size_t i = 0; i < list.count; i++) {
 		const struct entry *en = &list.entries[i];
 		char *below = path_join(path, en->name);
+		if (dest_is_moved_away(d, below)) {
+			free(below);
+			continue;
+		}
 		bool keep =
 			(en->flags & ENTRY_PROTECTED) || dest_is_guarded(d, en) ||
 			(S_ISDIR(en->mode) && (!scan_may_enter(&d->scan, en) ||
@@ -222,6 +226,35 @@ static int remove_litter(struct dest *d, int dir_fd, const char *name)
 	return r;
 }
 
+/* The directory that `path` is in belongs to us but cannot be changed: it goes too, or its mode is set again at the end. */
+static bool make_room(struct dest *d, const char *path, size_t dir_len)
+{
+	char *dir_path = xmemdupz(path, dir_len);
+	struct stat st;
+	int fd = beneath_open(d->p.root_fd, dir_path, O_RDONLY | O_DIRECTORY, 0);
+	bool made = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == d->euid && (st.st_mode & 0300) != 0300 &&
+		    fchmod(fd, (st.st_mode | 0700) & 07777) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	free(dir_path);
+	return made;
+}
+
+/* 0, or -1 with errno. */
+static int unlink_one(struct dest *d, const struct removal *x, int dir_fd, const char *name)
+{
+	int flags = S_ISDIR(x->mode) ? AT_REMOVEDIR : 0;
+	int r = unlinkat(dir_fd, name, flags);
+
+	if (r != 0 && errno == EACCES &&
+		make_room(d, x->path, name > x->path ? (size_t)(name - x->path - 1) : 0))
+		r = unlinkat(dir_fd, name, flags);
+	if (r != 0 && S_ISDIR(x->mode) && errno == ENOTEMPTY && remove_litter(d, dir_fd, name) == 0)
+		r = unlinkat(dir_fd, name, AT_REMOVEDIR);
+	return r != 0 && errno == ENOENT ? 0 : r;
+}
+
 static bool remove_one(struct dest *d, const struct removal *x)
 {
 	const char *name;
@@ -234,11 +267,7 @@ static bool remove_one(struct dest *d, const struct removal *x)
 		r = dest_backup(&dir, name, x->mode, true);
 		free(dir_path);
 	} else if (r == 0) {
-		r = unlinkat(dir_fd, name, S_ISDIR(x->mode) ? AT_REMOVEDIR : 0);
-		if (r != 0 && errno == ENOENT)
-			r = 0;
-		if (r != 0 && S_ISDIR(x->mode) && errno == ENOTEMPTY && remove_litter(d, dir_fd, name) == 0)
-			r = unlinkat(dir_fd, name, AT_REMOVEDIR);
+		r = unlink_one(d, x, dir_fd, name);
 		if (r != 0)
 			remove_fault(d, x->path);
 	} else {
@@ -313,6 +342,8 @@ int dest_delete(struct dest *d, bool source_complete, struct err *e)
 
 	if (d->p.root_fd >= 0)
 		collect_all(d, &r);
+	if (r.count)
+		report_progress(d->p.report)->phase = PHASE_DELETE;
 	if (r.count || (d->swap_count && !d->opts->force))
 		verdict = refuse(d, &r, source_complete, e);
 	for (size_t i = 0; verdict == 0 && i < r.count && !dest_stopped(d); i++) {

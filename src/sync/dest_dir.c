@@ -53,10 +53,16 @@ struct dest_dir *dest_dir_ref(struct dest_dir *dir)
 	return dir;
 }
 
+/* For people: its type and permissions. */
+static uint32_t shown_mode(const struct dest_dir *dir)
+{
+	return dir->has_self ? dir->self.mode : S_IFDIR | (0777 & ~dir->d->umask);
+}
+
 static void announce_root(struct dest_dir *dir)
 {
 	atomic_fetch_add(&dir->d->counts.created, 1);
-	dest_item(dir->d, EVENT_ITEM, "", "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, S_IFDIR, 0, NULL);
+	dest_item(dir->d, EVENT_ITEM, "", "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0, NULL);
 	dir->announced = true;
 }
 
@@ -114,6 +120,7 @@ static bool make_stage(struct dest_dir *dir)
 {
 	int owned;
 	int at = naming_fd(dir, &owned);
+	struct stat st;
 	bool ok = false;
 
 	dest_temp_name(dir->stage, dir->name, 'd');
@@ -123,14 +130,12 @@ static bool make_stage(struct dest_dir *dir)
 		goto out;
 	dir->fd = openat(at, dir->stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	ok = dir->fd >= 0;
-	if (ok && dir->fresh)
-		dir->new_gid = dir->d->egid;
 	if (ok && !dir->fresh) { /* go on in it */
 		dir->left_over = true;
 		look_at_existing(dir);
+	} else if (ok && fstat(dir->fd, &st) == 0) {
+		dir->new_gid = st.st_gid; /* not ours when the parent had set-gid; what is in it gets the same */
 	}
-	if (ok && dir->parent && (dir->parent->had_mode & S_ISGID))
-		dir->new_gid = dir->parent->new_gid;
 out:
 	if (!ok)
 		dest_errno(dir->d, dir, "", "create directory");
@@ -139,10 +144,9 @@ out:
 	return ok;
 }
 
+/* Asked of the directory itself: when a new one was made, its parent may just have got its ACL or not yet. */
 static bool has_default_acl(const struct dest_dir *dir)
 {
-	if (dir->created && dir->parent)
-		return dir->parent->default_acl;
 	return fgetxattr(dir->fd, "system.posix_acl_default", NULL, 0) > 0;
 }
 
@@ -188,7 +192,7 @@ bool dest_dir_open(struct dest_dir *dir)
 			return false;
 	}
 	if (dir->fd >= 0)
-		dir->default_acl = d->opts->acls && has_default_acl(dir);
+		dir->default_acl = has_default_acl(dir);
 	dir->opened = true;
 	if (!*dir->path && d->p.root_created)
 		announce_root(dir);
@@ -230,7 +234,7 @@ void dest_dir_publish_now(struct dest_dir *dir)
 
 	if (dir->has_self)
 		dest_set_attributes(d, dir, -1, "", dir->fd, &dir->self,
-			ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR | ITEM_IS_NEW);
+			ITEM_OWNER | ITEM_GROUP | ITEM_ACL | ITEM_XATTR | (dir->fresh ? ITEM_IS_NEW : 0));
 	fchmod(dir->fd, working_mode(dir));
 	if (d->strict)
 		fsync(dir->fd);
@@ -244,7 +248,8 @@ void dest_dir_publish_now(struct dest_dir *dir)
 	} else {
 		atomic_store(&dir->published, true);
 		atomic_fetch_add(&d->counts.created, 1);
-		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, S_IFDIR, 0, NULL);
+		dest_item(d, EVENT_ITEM, dir->path, "", ITEM_IS_NEW | ITEM_LOCAL_CHANGE, shown_mode(dir), 0,
+			NULL);
 		if (dir->parent)
 			atomic_store(&dir->parent->changed, true);
 		if (d->strict)

@@ -138,13 +138,13 @@ static int create_direct(struct dest_file *f)
 int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, const struct dest_need *need,
 	bool continue_partial, struct err *e)
 {
-	const struct sync_options *o = dir->d->opts;
+	bool no_temp = dir->d->opts->inplace && need->item.iflags & ITEM_IS_NEW && !need->item.replaces;
 
 	*f = (struct dest_file){.dir = dest_dir_ref(dir), .index = index, .need = *need, .fd = -1};
 	f->mode = creation_mode(f);
-	if (o->inplace && need->has_basis) {
+	if (need->in_place) {
 		f->fd = open_in_place(f);
-	} else if ((dir->fresh && !atomic_load(&dir->published)) || (o->inplace && !need->item.replaces)) {
+	} else if ((dir->fresh && !atomic_load(&dir->published)) || no_temp) {
 		f->fd = create_direct(f);
 	} else {
 		name_temp(f);

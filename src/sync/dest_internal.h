@@ -99,6 +99,7 @@ struct dest {
 	struct u64map groups; /* link group -> struct link_group */
 	struct late_dir *late_dirs;
 	size_t late_dir_count, late_dir_cap;
+	struct u64map moved_away; /* hashes of old paths below doomed directories */
 	struct swap *swaps;
 	size_t swap_count, swap_cap;
 	_Atomic bool source_has_entries;
@@ -188,6 +189,9 @@ int dest_backup(struct dest_dir *dir, const char *name, uint32_t mode, bool move
 
 /* dest_reference.c: --link-dest, --copy-dest, --compare-dest. True: it took care of the file. */
 bool dest_from_reference(struct dest_dir *dir, size_t index, struct dest_need *need);
+
+/* dest_moves.c */
+bool dest_is_moved_away(struct dest *d, const char *path); /* in a dry run it is still there */
 
 /* dest_delete.c */
 void dest_swap_later(

@@ -3,6 +3,7 @@
  */
 #include "sync/dest_internal.h"
 
+#include "base/hash.h"
 #include "os/beneath.h"
 #include "os/fault.h"
 
@@ -30,12 +31,32 @@ static struct doomed *find_doomed(struct dest *d, const char *path, bool *below)
 	return NULL;
 }
 
+/* With the lock held: this path, or a directory above it. */
+static bool went_away(const struct dest *d, const char *path)
+{
+	for (size_t len = 0;; len++) {
+		if ((path[len] == '/' || !path[len]) &&
+			u64map_get(&d->moved_away, hash64(path, len, 0), NULL))
+			return true;
+		if (!path[len])
+			return false;
+	}
+}
+
+bool dest_is_moved_away(struct dest *d, const char *path)
+{
+	pthread_mutex_lock(&d->lock);
+	bool away = u64map_get(&d->moved_away, hash64(path, strlen(path), 0), NULL);
+	pthread_mutex_unlock(&d->lock);
+	return away;
+}
+
 bool dest_is_doomed(struct dest *d, const char *path)
 {
 	bool below;
 
 	pthread_mutex_lock(&d->lock);
-	bool doomed = find_doomed(d, path, &below) != NULL;
+	bool doomed = find_doomed(d, path, &below) != NULL && !went_away(d, path);
 	pthread_mutex_unlock(&d->lock);
 	return doomed;
 }
@@ -59,6 +80,10 @@ static void each_below(const struct each *x, const char *path, unsigned depth)
 	if (scan_dir(&scan, fd, path, NULL, &list, &e) == 0) {
 		for (size_t i = 0; i < list.count; i++) {
 			char *below = path_join(path, list.entries[i].name);
+			if (dest_is_moved_away(x->d, below)) {
+				free(below);
+				continue;
+			}
 			if (S_ISREG(list.entries[i].mode))
 				x->found(x->ctx, below, &list.entries[i]);
 			else if (S_ISDIR(list.entries[i].mode))
@@ -77,6 +102,8 @@ void dest_each_doomed_file(
 
 	for (size_t i = 0; i < d->doomed_count; i++) {
 		const struct doomed *gone = &d->doomed[i];
+		if (gone->gone)
+			continue;
 		char *path = path_join(gone->dir, gone->name);
 		struct entry en = {
 			.name = gone->name, .mode = gone->mode, .size = gone->size, .mtime = gone->mtime};
@@ -117,7 +144,17 @@ static void forget(struct dest *d, const char *from)
 	struct doomed *x = find_doomed(d, from, &below);
 	if (x && !below)
 		x->gone = true;
+	else
+		u64map_put(&d->moved_away, hash64(from, strlen(from), 0), NULL);
 	pthread_mutex_unlock(&d->lock);
+}
+
+/* Is something else at the new name, that a rename would have to replace? */
+static bool is_occupied(const struct dest_dir *dir, const char *name)
+{
+	struct stat st;
+
+	return dir->fd >= 0 && fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void moved(struct dest_dir *dir, const struct entry *src, const char *from)
@@ -151,8 +188,10 @@ bool dest_file_move(struct dest_dir *dir, size_t index, const struct dest_need *
 	const struct entry *src = &dir->src.entries[index];
 
 	(void)need;
+	if (!dest_is_doomed(dir->d, from))
+		return false;
 	if (!dir->d->opts->dry_run) {
-		if (!dest_is_doomed(dir->d, from) || rename_from(dir->d, from, dir, src->name) != 0)
+		if (rename_from(dir->d, from, dir, src->name) != 0)
 			return false;
 		adjust(dir, src);
 	}
@@ -166,7 +205,7 @@ bool dest_dir_move(struct dest_dir *dir, size_t index, const char *from)
 {
 	const struct entry *src = &dir->src.entries[index];
 
-	if (!dest_is_doomed(dir->d, from))
+	if (!dest_is_doomed(dir->d, from) || is_occupied(dir, src->name))
 		return false;
 	if (!dir->d->opts->dry_run) {
 		if (rename_from(dir->d, from, dir, src->name) != 0)

@@ -150,8 +150,6 @@ void dest_predict_dir(struct dest_dir *dir, size_t index)
 	struct dest *d = dir->d;
 	const struct entry *src = &dir->src.entries[index];
 
-	if (!d->opts->dry_run)
-		return;
 	atomic_fetch_add(&d->counts.created, 1);
 	dest_item(d, EVENT_ITEM, dir->path, src->name, ITEM_IS_NEW | ITEM_LOCAL_CHANGE, src->mode, 0, NULL);
 }
@@ -170,6 +168,8 @@ static void want(struct dest_dir *dir, size_t index, const struct entry *dst, co
 	if (dst && S_ISREG(dst->mode)) {
 		need.has_basis = true;
 		need.basis_size = dst->size;
+		/* writing into one of several names would change the others, which may have to become something else */
+		need.in_place = d->opts->inplace && (dst->nlink == 1 || !d->opts->hard_links);
 	}
 	need.over_directory = dst && S_ISDIR(dst->mode);
 	if (d->p.source.hold && !dst && src->size && !src->link_group &&
@@ -259,10 +259,10 @@ static void act_on_directory(
 		if (d->opts->dry_run && (src->flags & ENTRY_LISTED))
 			atomic_fetch_add(&d->counts.metadata, 1);
 	}
-	bool moved = (src->flags & ENTRY_HAS_TREE_FP) && !(src->flags & ENTRY_LISTED);
-	if (!exists && !moved)
+	bool held = !exists && (src->flags & ENTRY_HAS_TREE_FP) && !(src->flags & ENTRY_LISTED);
+	if (!exists && d->opts->dry_run && !held)
 		dest_predict_dir(dir, index);
-	if (exists || (src->flags & ENTRY_LISTED) || moved)
+	if (exists || (src->flags & ENTRY_LISTED) || held)
 		d->p.source.enter(d->p.source.ctx, dir, index, exists);
 	else
 		make_bare(dir, src);
@@ -432,7 +432,7 @@ void dest_dir_plan(struct dest_dir *dir, struct dirlist *src)
 		dest_entry_fault(d, dir->path, "", &e);
 	} else {
 		if (!*dir->path && dir->has_self && dir->iflags && !dir->announced)
-			dest_item(d, EVENT_ITEM, "", "", dir->iflags, S_IFDIR, 0, NULL);
+			dest_item(d, EVENT_ITEM, "", "", dir->iflags, dir->self.mode, 0, NULL);
 		if (dir->dst.stale_count && !d->opts->dry_run)
 			remove_stale(dir);
 		merge(dir);

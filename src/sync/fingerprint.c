@@ -176,6 +176,7 @@ static void digest_list(struct scan *s, struct source_dir *dir, uint32_t index, 
 		own = hash128_add(own, hash128("left-over", 9, s->p->seed));
 	pthread_mutex_lock(&s->lock);
 	s->t->dirs[index].row.tree = own;
+	s->t->entries += list->count;
 	s->t->files += files;
 	s->t->bytes += bytes;
 	for (size_t i = 0; s->p->file_keys && i < list->count; i++)

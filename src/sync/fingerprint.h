@@ -27,7 +27,7 @@ struct fp_tree {
 	size_t cap;
 	struct u64map by_path;   /* path hash -> index */
 	struct u64map file_keys; /* receiver: hashes of size and time of every regular file (fp_file_key) */
-	uint64_t files, bytes;
+	uint64_t entries, files, bytes;
 	struct hash128 root; /* what MSG_ROOT_FP carries: the root's tree and its own attributes */
 	bool complete;       /* nothing was unreadable */
 };

@@ -136,7 +136,7 @@ static int take_root_fp(struct receiver *r, struct cursor *c, struct err *e)
 	progress->bytes_total = m.bytes;
 	if (!hash128_equal(m.fp, r->fp.root) || !r->fp.complete || r->s->o->remove_source_files)
 		return send_table(r);
-	dest_count_unchanged(r->dest, m.dirs + m.files, m.files, m.bytes);
+	dest_count_unchanged(r->dest, m.entries, m.files, m.bytes);
 	pthread_mutex_lock(&r->lock);
 	r->list_end = true;
 	pthread_mutex_unlock(&r->lock);
@@ -249,7 +249,7 @@ static void source_fault(void *ctx, const char *path, const struct err *e)
 static int scan_here(struct receiver *r, int root_fd, const struct filter *filter, struct index_cache *index,
 	struct err *e)
 {
-	const bool single = r->s->peer.flags & HELLO_SINGLE;
+	const char *single = r->s->peer.flags & HELLO_SINGLE ? r->s->peer.single : NULL;
 	struct fp_params p = {
 		.pool = r->s->pool,
 		.rules = dest_rules(r->dest),
@@ -261,9 +261,7 @@ static int scan_here(struct receiver *r, int root_fd, const struct filter *filte
 		.progress = report_progress(r->s->report),
 	};
 
-	if (single)
-		return 1;
-	r->here = source_open_here(r->s->o, root_fd, filter, e);
+	r->here = source_open_here(r->s->o, root_fd, single, filter, e);
 	if (!r->here)
 		return -1;
 	source_set_reporter(r->here, source_fault, r);
@@ -287,8 +285,8 @@ static int handshake(struct receiver *r, struct dest_root *root, struct err *e)
 	if (r->p->confine && r->p->confine(r->p->ctx, root->fd, e) != 0)
 		return -1;
 	uint32_t flags = hello_flags(s->o, root);
-	if (s->peer.flags & HELLO_SINGLE && !(flags & HELLO_EMPTY))
-		flags |= HELLO_NO_FP; /* one entry: nothing to fingerprint */
+	if (s->peer.flags & HELLO_FILE && !(flags & HELLO_EMPTY))
+		flags |= HELLO_NO_FP; /* one file: nothing to fingerprint */
 	r->eager = flags & HELLO_EMPTY;
 	session_prepare_hello(s, flags);
 	if (session_send_hello(s, e) != 0)
@@ -352,17 +350,19 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	struct index_cache *index, struct err *e)
 {
 	struct session *s = r->s;
-	struct filter_dir *filter_here = NULL;
 	int bad = -1;
 
-	if (root->fd >= 0 && !filter_empty(filter) && !(filter_here = filter_root(filter, root->fd, e)))
+	if (root->fd >= 0 && !filter_empty(filter) &&
+		!(r->filter_here = filter_root(filter, root->fd, e))) {
+		session_fail(s, e);
 		return -1;
+	}
 	struct dest_params p = {
 		.opts = s->o,
 		.report = s->report,
 		.pool = s->pool,
 		.filter = filter,
-		.filter_root = filter_here,
+		.filter_root = r->filter_here,
 		.ids = r->ids,
 		.index = index,
 		.source = *recv_callbacks(),
@@ -375,6 +375,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	p.source.ctx = r;
 	r->rename_to = root->rename_to;
 	r->dest = dest_new(&p, e);
+	report_progress(s->report)->phase = PHASE_TRANSFER;
 	if (r->dest) {
 		bool scan = !(s->mine.flags & (HELLO_EMPTY | HELLO_NO_FP));
 		bad = scan ? scan_here(r, root->fd, filter, index, e) : 0;
@@ -419,6 +420,7 @@ int recv_run(struct session *s, const struct recv_params *p, struct sync_counts 
 	else if (r.final.code != ERR_NONE)
 		*e = r.final;
 	dest_free(r.dest);
+	filter_unref(r.filter_here);
 	pool_free(s->pool);
 	s->pool = NULL;
 	index_close(index, NULL);

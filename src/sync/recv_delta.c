@@ -236,7 +236,7 @@ void recv_start_deltas(struct receiver *r)
 		n->sig_bytes = sig_bytes(w.size);
 		r->sig_bytes += n->sig_bytes;
 		*t = (struct sig_task){.r = r, .w = w};
-		pool_push_last(r->s->pool, run_sig, t);
+		pool_push(r->s->pool, run_sig, t);
 	}
 }
 

@@ -153,7 +153,7 @@ static enum basis_kind choose_basis(
 	const struct sync_options *o = rd->r->s->o;
 	bool worth = en->size >= DELTA_PAYS_FROM;
 
-	if (worth && !o->inplace && dest_dir_has_left_overs(dir) &&
+	if (worth && !need->in_place && dest_dir_has_left_overs(dir) &&
 		(!need->has_basis || need->basis_size == en->size)) {
 		int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
 		if (fd >= 0) {
@@ -163,7 +163,7 @@ static enum basis_kind choose_basis(
 	}
 	if (!worth || o->whole_file || !need->has_basis || need->basis_size < DELTA_PAYS_FROM)
 		return BASIS_NONE;
-	return o->inplace ? BASIS_IN_PLACE : BASIS_DEST;
+	return need->in_place ? BASIS_IN_PLACE : BASIS_DEST;
 }
 
 static void on_want(void *ctx, struct dest_dir *dir, size_t index, const struct dest_need *need)

@@ -94,7 +94,6 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 {
 	struct receiver *r = rd->r;
 	struct progress *progress = report_progress(r->s->report);
-	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	struct dest_file f;
 	struct err e = {0};
 
@@ -104,6 +103,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
+	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes ? zeros_of(r, &f) : ZEROS_WRITE);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
@@ -264,6 +264,20 @@ static void take_same(struct recv_file *rf)
 	recv_need_done(rd, rf->index);
 }
 
+/* Dry run: it is not what we have under another name, and would come. */
+static void take_other(struct recv_file *rf)
+{
+	struct recv_dir *rd = rf->rd;
+
+	rf->over = true;
+	if (rf->r->s->o->dry_run)
+		dest_predict(rd->dst, rf->index, &rf->need.need);
+	else
+		entry_fault(rd, rf->index, ERR_PARTIAL, "the other side took this for a dry run");
+	dest_file_failed(rd->dst, rf->index);
+	recv_need_done(rd, rf->index);
+}
+
 static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 {
 	struct recv_dir *rd = rf->rd;
@@ -301,6 +315,9 @@ static void take_last(struct recv_file *rf, const struct msg_chunk *m)
 	case FILE_SAME:
 		take_same(rf);
 		break;
+	case FILE_OTHER:
+		take_other(rf);
+		break;
 	case FILE_CHANGED: /* once more from the start */
 		if (rf->began && !rf->f.in_place && ftruncate(rf->f.fd, 0) != 0)
 			end_file(rf, false);
@@ -313,6 +330,11 @@ static void take_last(struct recv_file *rf, const struct msg_chunk *m)
 	}
 }
 
+static bool has_no_content(enum file_status status)
+{
+	return status == FILE_SAME || status == FILE_ERROR || status == FILE_VANISHED || status == FILE_OTHER;
+}
+
 static void take_chunk(struct recv_file *rf, struct recv_frame *frame)
 {
 	struct cursor c = cur_make(frame->payload.data, frame->payload.len);
@@ -322,8 +344,7 @@ static void take_chunk(struct recv_file *rf, struct recv_frame *frame)
 
 	if (r == 0 && rf->over)
 		return;
-	bool plain_end = (m.flags & CHUNK_LAST) &&
-			 (m.status == FILE_SAME || m.status == FILE_ERROR || m.status == FILE_VANISHED);
+	bool plain_end = (m.flags & CHUNK_LAST) && has_no_content(m.status);
 	if (r == 0 && (dest_stopped(rf->r->dest) || session_stopped(rf->r->s))) {
 		if (!rf->began)
 			dest_file_failed(rf->rd->dst, rf->index);

@@ -101,6 +101,7 @@ struct receiver {
 	const struct recv_params *p;
 	struct dest *dest;
 	struct idmap *ids;
+	struct filter_dir *filter_here; /* receiver-side rules of the root, NULL when there are none */
 	struct source *here; /* the destination as something to scan; NULL when there is nothing to compare */
 	struct fp_tree fp;
 	bool have_fp;

@@ -80,15 +80,32 @@ static void unhold(struct recv_dir *rd)
 
 /* --- directories ---------------------------------------------------------------------------------------------------------------- */
 
+static bool same_name(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, name) == 0;
+}
+
+/* One with the same name is best, else the first by path: never the order in which they happened to be scanned. */
+static bool is_better(const char *path, const char *best, const char *name)
+{
+	if (!best || same_name(path, name) != same_name(best, name))
+		return !best || same_name(path, name);
+	return strcmp(path, best) < 0;
+}
+
 static const char *find_same_tree(struct receiver *r, const struct entry *en)
 {
+	const char *best = NULL;
+
 	for (size_t i = 1; i < r->fp.count; i++) {
 		const struct fp_dir *d = &r->fp.dirs[i];
 		if (d->row.tree.lo == en->tree_fp[0] && d->row.tree.hi == en->tree_fp[1] &&
-			dest_is_doomed(r->dest, d->path))
-			return d->path;
+			is_better(d->path, best, en->name) && dest_is_doomed(r->dest, d->path))
+			best = d->path;
 	}
-	return NULL;
+	return best;
 }
 
 static void request(struct recv_dir *rd, const struct entry *en)
@@ -116,7 +133,8 @@ static void resolve_dir(struct receiver *r, const struct held_dir *h)
 
 	unhold(rd);
 	if (!from || !dest_dir_move(rd->dst, h->index, from)) {
-		dest_predict_dir(rd->dst, h->index);
+		if (r->s->o->dry_run)
+			dest_predict_dir(rd->dst, h->index);
 		request(rd, en);
 	}
 	recv_check_dir(rd);
@@ -146,13 +164,6 @@ static int compare(const void *a, const void *b)
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
 	return strcmp(x->path, y->path);
-}
-
-static bool same_name(const char *path, const char *name)
-{
-	const char *slash = strrchr(path, '/');
-
-	return strcmp(slash ? slash + 1 : path, name) == 0;
 }
 
 /* One with the same name is best; each is used once. */
@@ -256,11 +267,9 @@ static void resolve_file(struct receiver *r, const struct held_file *h, struct c
 
 	if (from)
 		from->used = true;
-	if (r->s->o->dry_run) {
-		if (!from || !dest_file_move(rd->dst, h->index, &h->need, from->path)) {
-			dest_predict(rd->dst, h->index, &h->need);
-			dest_file_failed(rd->dst, h->index);
-		}
+	if (!from && r->s->o->dry_run) {
+		dest_predict(rd->dst, h->index, &h->need);
+		dest_file_failed(rd->dst, h->index);
 		unhold(rd);
 	} else {
 		insert_need(rd, h->index, &h->need, from ? from->path : NULL);
@@ -277,6 +286,31 @@ static void resolve_file(struct receiver *r, const struct held_file *h, struct c
 	recv_dir_unref(rd);
 }
 
+/* In the order of paths, so that the same trees always give the same renames (and a dry run tells them). */
+static int compare_held(
+	const struct recv_dir *a, uint64_t a_index, const struct recv_dir *b, uint64_t b_index)
+{
+	int c = strcmp(dest_dir_path(a->dst), dest_dir_path(b->dst));
+
+	return c || a_index == b_index ? c : a_index < b_index ? -1 : 1;
+}
+
+static int compare_held_dirs(const void *a, const void *b)
+{
+	const struct held_dir *x = a;
+	const struct held_dir *y = b;
+
+	return compare_held(x->rd, x->index, y->rd, y->index);
+}
+
+static int compare_held_files(const void *a, const void *b)
+{
+	const struct held_file *x = a;
+	const struct held_file *y = b;
+
+	return compare_held(x->rd, x->index, y->rd, y->index);
+}
+
 void recv_resolve(struct receiver *r)
 {
 	struct candidates c = {0};
@@ -291,6 +325,10 @@ void recv_resolve(struct receiver *r)
 	r->held_dir_count = r->held_dir_cap = r->held_file_count = r->held_file_cap = 0;
 	pthread_mutex_unlock(&r->lock);
 
+	if (dir_count)
+		qsort(dirs, dir_count, sizeof(*dirs), compare_held_dirs);
+	if (file_count)
+		qsort(files, file_count, sizeof(*files), compare_held_files);
 	for (size_t i = 0; i < dir_count; i++)
 		resolve_dir(r, &dirs[i]);
 	if (file_count) {

@@ -2,11 +2,10 @@
 
 #include "base/alloc.h"
 #include "proto/frames.h"
+#include "sync/setup.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-
-enum { KEEPALIVE_MS = 20000 };
 
 /* One direction: everything `from` says goes to `to`, except what is meant for people. */
 struct leg {
@@ -89,8 +88,8 @@ static int pass_through(const struct sync_options *o, const struct endpoint *src
 {
 	struct chan *a = remote_connect(o, src, e);
 	struct chan *b = a ? remote_connect(o, dst, e) : NULL;
-	struct frames *fa = a ? frames_new(a, KEEPALIVE_MS) : NULL;
-	struct frames *fb = b ? frames_new(b, KEEPALIVE_MS) : NULL;
+	struct frames *fa = a ? frames_new(a, setup_keepalive_ms(o)) : NULL;
+	struct frames *fb = b ? frames_new(b, setup_keepalive_ms(o)) : NULL;
 	bool items = report_wants_items(report);
 	int r = -1;
 
@@ -167,7 +166,7 @@ static int direct(const struct sync_options *o, const struct endpoint *src, cons
 	struct report *report, struct sync_counts *counts, struct remote_traffic *traffic, struct err *e)
 {
 	struct chan *c = remote_connect(o, src, e);
-	struct frames *f = c ? frames_new(c, KEEPALIVE_MS) : NULL;
+	struct frames *f = c ? frames_new(c, setup_keepalive_ms(o)) : NULL;
 	int r = -1;
 
 	if (f && remote_start(f, o, START_PUSH, src, dst, report_wants_items(report), e) == 0)

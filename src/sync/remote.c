@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEEPALIVE_MS = 20000 };
-
 struct chan *remote_connect(const struct sync_options *o, const struct endpoint *ep, struct err *e)
 {
 	const char *env = getenv("WHERRY_RSH");
@@ -104,7 +102,7 @@ static int one_remote(const struct sync_options *o, const struct endpoint *src, 
 
 	if (!chan)
 		return -1;
-	struct frames *frames = frames_new(chan, o->timeout ? o->timeout * 1000 / 3 : KEEPALIVE_MS);
+	struct frames *frames = frames_new(chan, setup_keepalive_ms(o));
 	session_init(&s, o, chan, frames, report);
 	if (src->remote)
 		r = pull(&s, src, dst, counts, e);

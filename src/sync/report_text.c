@@ -55,7 +55,7 @@ void report_put_seconds(struct buf *b, uint64_t ns)
 void report_put_name(struct buf *b, const char *name, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (name[i] < ' ' || name[i] > '~') {
+		if (name[i] < ' ' || name[i] > '~' || name[i] == '\\') {
 			escape_name(b, name, len);
 			return;
 		}

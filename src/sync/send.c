@@ -11,6 +11,7 @@
  */
 #include "sync/send_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -278,7 +279,7 @@ static int scan(struct sender *x)
 	fp_scan(&x->mine, &p);
 	progress->phase = PHASE_TRANSFER;
 	struct msg_root_fp m = {
-		.fp = x->mine.root, .dirs = x->mine.count, .files = x->mine.files, .bytes = x->mine.bytes};
+		.fp = x->mine.root, .entries = x->mine.entries, .files = x->mine.files, .bytes = x->mine.bytes};
 	if (!x->mine.complete)
 		m.fp.lo ^= x->s->keys.sig_seed | 1; /* an unreadable part never looks equal */
 	buf_init(&b, 4096);
@@ -317,6 +318,8 @@ static int handshake(struct sender *x, struct err *e)
 	if (source_is_file(x->source))
 		flags |= HELLO_FILE;
 	session_prepare_hello(s, flags);
+	if (source_single(x->source))
+		snprintf(s->mine.single, sizeof(s->mine.single), "%s", source_single(x->source));
 	if (session_send_hello(s, e) != 0 || session_recv_hello(s, e) != 0)
 		return -1;
 	return session_agree(s, true, e);
@@ -335,6 +338,7 @@ int send_run(struct session *s, struct source *source, struct sync_counts *count
 		fill_rules(&x);
 		x.eager = s->peer.flags & HELLO_EMPTY;
 		x.find_moves = s->o->del && !s->o->checksum;
+		report_progress(s->report)->phase = PHASE_TRANSFER;
 		if (x.eager || (s->peer.flags & HELLO_NO_FP))
 			send_list_start(&x);
 		else

@@ -219,7 +219,7 @@ void send_delta(struct sender *x, struct sent_dir *d, uint64_t index, struct sig
 		.fd = -1,
 		.sig = *sig};
 	*sig = (struct sig){0};
-	pool_push_last(x->s->pool, run_match, j);
+	pool_push(x->s->pool, run_match, j);
 }
 
 void send_refined(struct sender *x, uint64_t dir_id, uint64_t index, uint64_t *hashes, size_t count)
@@ -239,7 +239,7 @@ void send_refined(struct sender *x, uint64_t dir_id, uint64_t index, uint64_t *h
 	struct delta_job *j = (struct delta_job *)(uintptr_t)value;
 	j->hashes = hashes;
 	j->hash_count = count;
-	pool_push_last(x->s->pool, run_refined, j);
+	pool_push(x->s->pool, run_refined, j);
 }
 
 static void drop(void *value)

@@ -241,7 +241,7 @@ void send_files_later(struct sender *x, struct sent_dir *d, uint64_t *indexes, s
 		*t = (struct files_task){.x = x, .d = sent_dir_ref(d), .count = n};
 		t->indexes = xreallocarray(NULL, n, sizeof(*t->indexes));
 		memcpy(t->indexes, indexes + first, n * sizeof(*t->indexes));
-		pool_push_last(x->s->pool, run_files, t);
+		pool_push(x->s->pool, run_files, t);
 		first = i + 1;
 		bytes = 0;
 	}
@@ -394,6 +394,8 @@ static void run_unless(void *arg)
 
 	if (fd >= 0 && has_tag(t->x, t, fd, &en) == 1)
 		send_status(t->x, t->d, t->index, FILE_SAME);
+	else if (fd >= 0 && t->x->s->o->dry_run)
+		send_status(t->x, t->d, t->index, FILE_OTHER);
 	else if (fd >= 0)
 		send_large(t->x, t->d, t->index, fd, &en);
 	else if (!session_stopped(t->x->s))
@@ -410,7 +412,7 @@ void send_unless(struct sender *x, struct sent_dir *d, uint64_t index, const uin
 
 	*t = (struct unless_task){.x = x, .d = sent_dir_ref(d), .index = index};
 	memcpy(t->tag, tag, sizeof(t->tag));
-	pool_push_last(x->s->pool, run_unless, t);
+	pool_push(x->s->pool, run_unless, t);
 }
 
 /* --remove-source-files: what arrived whole, and is still what was sent, goes. */

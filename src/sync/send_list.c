@@ -70,7 +70,8 @@ static bool child_differs(struct sender *x, const char *path, struct entry *en)
 	const struct hash128 tree = x->mine.dirs[mine].row.tree;
 	if (u64map_get(&x->table, hash, &row))
 		return !hash128_equal(x->rows[row].tree, tree);
-	if (!x->find_moves || !u64map_get(&x->table_trees, tree.lo, &row) ||
+	bool empty = !tree.lo && !tree.hi; /* cheaper to make than to move */
+	if (!x->find_moves || empty || !u64map_get(&x->table_trees, tree.lo, &row) ||
 		!hash128_equal(x->rows[row].tree, tree))
 		return true;
 	en->tree_fp[0] = tree.lo;

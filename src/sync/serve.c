@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEEPALIVE_MS = 20000, PATHS_MAX = 64 };
+enum { PATHS_MAX = 64 };
 
 struct served {
 	const struct serve_options *so;
@@ -84,6 +84,8 @@ static int read_start(struct served *v, struct err *e)
 	}
 	if (r == 0)
 		r = start_options(&v->start, &v->o, &v->target, e);
+	if (r == 0)
+		frames_set_keepalive(v->frames, setup_keepalive_ms(&v->o));
 	buf_release(&b);
 	return r;
 }
@@ -289,7 +291,7 @@ int serve_main(const struct serve_options *opts)
 	v.chan = take_stdio(&e);
 	if (!v.chan)
 		return err_info(e.code)->exit_status;
-	v.frames = frames_new(v.chan, KEEPALIVE_MS);
+	v.frames = frames_new(v.chan, setup_keepalive_ms(&v.o));
 	run(&v, &e);
 	frames_free(v.frames);
 	chan_free(v.chan);

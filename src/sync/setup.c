@@ -2,6 +2,8 @@
 
 #include "os/pool.h"
 
+enum { KEEPALIVE_MS = 20000 };
+
 struct filter *setup_filter(const struct sync_options *o, bool from_peer, struct err *e)
 {
 	struct filter *f = filter_new();
@@ -56,4 +58,11 @@ unsigned setup_threads(const struct sync_options *o)
 	if (o->threads > 0)
 		return (unsigned)o->threads;
 	return n < 2 ? 2 : n > 8 ? 8 : n;
+}
+
+int setup_keepalive_ms(const struct sync_options *o)
+{
+	int third = o->timeout * 1000 / 3;
+
+	return third > 0 && third < KEEPALIVE_MS ? third : KEEPALIVE_MS;
 }

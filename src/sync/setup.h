@@ -22,4 +22,7 @@ struct index_cache *setup_index(struct report *report);
 /* --threads, or two to eight by the number of CPUs. */
 unsigned setup_threads(const struct sync_options *o);
 
+/* How often this end has to say something, so that the other does not run into its --timeout. */
+int setup_keepalive_ms(const struct sync_options *o);
+
 #endif

@@ -113,14 +113,15 @@ fail:
 	return NULL;
 }
 
-struct source *source_open_here(
-	const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e)
+struct source *source_open_here(const struct sync_options *o, int root_fd, const char *single,
+	const struct filter *filter, struct err *e)
 {
 	struct source *s = xcalloc(1, sizeof(*s));
 	struct stat st;
 
 	s->o = o;
-	s->contents = true;
+	s->contents = !single;
+	s->single = single ? xstrdup(single) : NULL;
 	s->fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	s->scan = (struct scan_options){
 		.side = FILTER_RECEIVER,
@@ -336,7 +337,9 @@ static int list_one(struct source *s, struct source_dir *dir, const char *name, 
 	char *path = path_join(dir->path, name);
 	int r = scan_entry(&s->scan, dir->fd, name, path, out, &en, &e);
 
-	if (r != 0) {
+	if (r != 0 && e.code == ERR_VANISHED && s->scan.side == FILTER_RECEIVER) {
+		r = 0; /* not there yet */
+	} else if (r != 0) {
 		if (e.code == ERR_VANISHED)
 			err_set(&e, ERR_PARTIAL, "no such file or directory in the source");
 		s->scan.error(s->scan.ctx, path, &e);

@@ -20,9 +20,9 @@ struct source;
  */
 struct source *source_open(const struct sync_options *o, const char *path, bool contents, int restrict_fd,
 	const struct filter *filter, struct err *e);
-/* The destination as a tree to be scanned: root_fd is duplicated; hidden and protected entries are marked, nothing is left out. NULL with *e. */
-struct source *source_open_here(
-	const struct sync_options *o, int root_fd, const struct filter *filter, struct err *e);
+/* The destination as a tree to be scanned (single: only this entry of it, or NULL): root_fd is duplicated; hidden and protected entries are marked, nothing is left out. NULL with *e. */
+struct source *source_open_here(const struct sync_options *o, int root_fd, const char *single,
+	const struct filter *filter, struct err *e);
 
 void source_free(struct source *s);
 

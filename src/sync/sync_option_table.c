@@ -18,7 +18,7 @@
 #define HERE     OPT_CONFIG
 #define HERE_NEG (OPT_CONFIG | OPT_NEGATABLE)
 
-enum { SECONDS_MAX = 86400 * 365 };
+enum { SECONDS_MAX = 86400 * 365, TIMEOUT_MAX = 86400 * 24 /* in ms it fits an int */ };
 
 static const char *const compress_words[] = {"auto", "none", "zstd", "lz4", NULL};
 static const char *const fsync_words[] = {"none", "batch", "strict", NULL};
@@ -411,9 +411,9 @@ const struct opt_row sync_option_table[] = {
 		.arg = "N",
 		.max = INT64_MAX,
 		.flags = PEER,
-		.text = "delete at most N entries (default: no limit)",
-		.detail =
-			"When more would have to go, the run does everything else and ends with status 25."},
+		.text = "delete nothing if it were more than N entries (default: no limit)",
+		.detail = "When more would have to go, nothing is deleted; the run does everything else and "
+			  "ends with status 25."},
 	{.name = "force-empty",
 		.type = OPT_BOOL,
 		AT(force_empty),
@@ -480,27 +480,24 @@ const struct opt_row sync_option_table[] = {
 		AT(inplace),
 		.flags = PEER_NEG,
 		.text = "write into existing files instead of replacing them",
-		.detail = "Saves space and keeps hard links, but a reader sees the file while it changes, "
-			  "and an interrupted run "
-			  "leaves it half changed."},
+		.detail =
+			"Saves space, but a reader sees the file while it changes, and an interrupted run "
+			"leaves it half changed. A file with several names is replaced all the same, unless "
+			"--no-hard-links is given."},
 	{.name = "append-verify",
 		.type = OPT_BOOL,
 		AT(append_verify),
 		.flags = PEER_NEG,
-		.text = "send only what was appended, then verify the whole file",
-		.detail = "For logs and the like. Implies --inplace."},
+		.text = "for files that grow: --inplace, and only what is new is sent",
+		.detail =
+			"What is there already is compared, not sent, and the whole file is verified. On one "
+			"machine the file is copied again."},
 	{.name = "whole-file",
 		.letter = 'W',
 		.type = OPT_BOOL,
 		AT(whole_file),
 		.flags = PEER_NEG,
 		.text = "send changed files whole, do not look for differences"},
-	{.name = "fuzzy",
-		.letter = 'y',
-		.type = OPT_BOOL,
-		AT(fuzzy),
-		.flags = PEER_NEG,
-		.text = "use moved and similar files as a starting point (default)"},
 	{.name = "remove-source-files",
 		.type = OPT_BOOL,
 		AT(remove_source_files),
@@ -520,15 +517,15 @@ const struct opt_row sync_option_table[] = {
 		.hook = sync_hook_not_empty,
 		.flags = PEER,
 		.text = "write unfinished files to DIR (default: beside the file)",
-		.detail = "DIR is relative to the destination. In another file system every finished file is "
-			  "copied once more."},
+		.detail = "DIR is relative to the destination, must exist, and must be in the same file "
+			  "system: from another one a file could not take its name in one step."},
 	{.name = "partial",
 		.type = OPT_CUSTOM,
 		.hook = sync_hook_none,
 		.flags = HERE,
 		.text = "keep what has arrived of an unfinished file (always on)",
-		.detail = "The next run goes on from there; the unfinished part never stands under the "
-			  "file's own name."},
+		.detail = "Over a connection the next run goes on from there, on one machine it starts the "
+			  "file again. The unfinished part never stands under the file's own name."},
 	{.name = "fsync",
 		.type = OPT_ENUM,
 		AT(fsync),
@@ -573,7 +570,9 @@ const struct opt_row sync_option_table[] = {
 		AT(relay),
 		.flags = HERE_NEG,
 		.text = "between two other hosts: pass all data through this one",
-		.detail = "By default it flows directly where the source can log in to the destination."},
+		.detail = "By default it flows directly where the source's host can log in to the "
+			  "destination's "
+			  "without being asked for a password."},
 	{.name = "compress",
 		.letter = 'z',
 		.type = OPT_CUSTOM,
@@ -622,16 +621,17 @@ const struct opt_row sync_option_table[] = {
 		.type = OPT_INT,
 		AT(timeout),
 		.arg = "SECONDS",
-		.max = SECONDS_MAX,
+		.max = TIMEOUT_MAX,
 		.flags = PEER,
 		.text = "give up when nothing arrives for so long (default: 0, never)"},
 	{.name = "contimeout",
 		.type = OPT_INT,
 		AT(contimeout),
 		.arg = "SECONDS",
-		.max = SECONDS_MAX,
+		.max = TIMEOUT_MAX,
 		.flags = HERE,
-		.text = "give up connecting after so long (default: 30; 0: never)"},
+		.text = "give up connecting after so long (default: 30; 0: never)",
+		.detail = "Given to ssh; another --rsh command has its own patience."},
 	{.name = "secluded-args",
 		.letter = 's',
 		.type = OPT_CUSTOM,
@@ -650,13 +650,14 @@ const struct opt_row sync_option_table[] = {
 		.type = OPT_COUNT,
 		AT(verbose),
 		.flags = HERE_NEG,
-		.text = "name every entry that changes; -vv tells why"},
+		.text = "name every entry that changes"},
 	{.name = "quiet",
 		.letter = 'q',
 		.type = OPT_COUNT,
 		AT(quiet),
 		.flags = HERE_NEG,
-		.text = "no summary, no progress: only errors"},
+		.text = "no summary, no progress: only errors",
+		.detail = "-qq also keeps to itself what ssh says."},
 	{.name = "itemize-changes",
 		.letter = 'i',
 		.type = OPT_BOOL,
@@ -678,7 +679,7 @@ const struct opt_row sync_option_table[] = {
 		.type = OPT_BOOL,
 		AT(human_readable),
 		.flags = HERE_NEG,
-		.text = "sizes as 1.2M instead of 1234567",
+		.text = "sizes in --stats as 1.2 MB instead of 1,234,567 bytes",
 		.detail = "As the only argument, -h shows the help."},
 	{.name = "progress",
 		.type = OPT_CUSTOM,

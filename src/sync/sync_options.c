@@ -25,7 +25,6 @@ void sync_options_init(struct sync_options *o)
 		.acls = true,
 		.xattrs = true,
 		.sparse = true,
-		.fuzzy = true,
 		.max_delete = -1,
 		.fsync = FSYNC_BATCH,
 		.contimeout = 30,

@@ -53,8 +53,7 @@ struct sync_options {
 
 	/* changing */
 	bool del, delete_excluded, force_empty, force, ignore_errors, backup, inplace, append_verify,
-		remove_source_files, dry_run, mkpath,
-		fuzzy;                        /* fuzzy: look for a similar basis; default true */
+		remove_source_files, dry_run, mkpath;
 	int64_t max_delete;                   /* entries; -1 = no limit */
 	char *backup_dir, *suffix, *temp_dir; /* suffix: never NULL after check/decode when backup is set */
 	struct opt_strings link_dest, compare_dest, copy_dest;

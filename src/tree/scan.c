@@ -128,6 +128,24 @@ static int64_t wall_clock_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Hash an open file that is believed to be `en`. 0; 1 = done, but it is not (or no longer) what was described; -1 = errno. */
+static int hash_file(int fd, const struct entry *en, uint8_t digest[ENTRY_DIGEST_BYTES])
+{
+	struct index_key was = index_key_of(en);
+	struct entry now = {0};
+	struct stat st;
+	uint64_t bytes;
+
+	if (digest_file(fd, digest, &bytes, NULL, NULL) != 0 || fstat(fd, &st) != 0)
+		return -1;
+	fill_stat(&now, &st);
+	struct index_key is = index_key_of(&now);
+	bool same = bytes == was.size && is.dev == was.dev && is.ino == was.ino && is.size == was.size &&
+		    is.mtime.sec == was.mtime.sec && is.mtime.nsec == was.mtime.nsec &&
+		    is.ctime.sec == was.ctime.sec && is.ctime.nsec == was.ctime.nsec;
+	return same ? 0 : 1;
+}
+
 static int read_digest(
 	const struct scan_options *o, int dir_fd, const char *name, struct dirlist *list, struct entry *en)
 {
@@ -140,10 +158,12 @@ static int read_digest(
 			O_RDONLY | O_NONBLOCK | O_CLOEXEC | (en->flags & ENTRY_FOLLOW ? 0 : O_NOFOLLOW));
 		if (fd < 0)
 			return -1;
-		int r = digest_file(fd, digest, NULL, NULL, NULL);
+		int r = hash_file(fd, en, digest);
 		close(fd);
-		if (r != 0)
+		if (r < 0)
 			return -1;
+		if (r > 0)
+			return 0; /* without a digest it counts as different */
 		if (o->index)
 			index_store(o->index, &key, digest, now_ns);
 	}

@@ -5,7 +5,7 @@ Fixtures of the end-to-end tests. Run them with `./dev test`, or by hand:
     WHERRY_STANDIN=rsync    /usr/bin/python3 -m pytest tests/e2e     # proves the tests against stock rsync
 
 WHERRY_TEST_DIR   where trees are made (default /dev/shm when it keeps user xattrs, else /tmp)
-WHERRY_EXAMPLES   examples per property test (default 25); a number also makes them random instead of repeatable
+WHERRY_EXAMPLES   examples per property test (default 15); a number also makes them random instead of repeatable
 WHERRY_KEEP       keep the trees of failed tests
 CI                a test that cannot run here fails instead of being skipped
 """
@@ -26,7 +26,7 @@ import trees  # noqa: E402
 
 # Shrinking a failure can take minutes: for people, not for CI.
 _phases = [Phase.explicit, Phase.generate] + ([] if harness.STRICT or harness.STANDIN else [Phase.shrink])
-_examples = int(os.environ.get("WHERRY_EXAMPLES", "25"))
+_examples = int(os.environ.get("WHERRY_EXAMPLES", "15"))
 settings.register_profile(
     "wherry", max_examples=_examples, deadline=None, derandomize="WHERRY_EXAMPLES" not in os.environ, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,

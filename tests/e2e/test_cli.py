@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-WHERRY = os.environ.get("WHERRY", str(REPO / "build" / "wherry"))
+WHERRY = os.environ.get("WHERRY_BIN") or str(REPO / "build" / "wherry")
 
 
 def run(*args, env=None, stdin=None):

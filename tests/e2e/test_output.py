@@ -104,6 +104,7 @@ def test_json_lines(wherry, s, mode):
     assert counts["deleted"] == 1 and counts["sent_files"] + counts["linked"] >= 31, counts
     items = {e["path"]: e for e in events if e["event"] == "item"}
     assert items["l"]["target"] == "t" and items["l"]["type"] == "symlink" and items["l"]["change"] == "create"
+    assert {e["type"]: e["mode"] for e in items.values() if e["change"] == "create"}["dir"] & 0o700 == 0o700, items
     assert any(e["event"] == "delete" and e["path"] == "gone" for e in events)
     assert r.err == b""
     if mode != "local":
@@ -218,6 +219,7 @@ def test_progress_line_on_a_terminal(wherry, s, columns):
     status, said = on_terminal(argv, env, columns)
     assert status == 0
     assert b"%" in said or b"/s" in said, said
+    assert columns < 80 or b"transferring" in said, said
     # it is rewritten in place, not scrolled: few newlines, and it is gone at the end
     assert said.count(b"\n") <= 4, said
     for frame in re.split(rb"[\r\n]", said):

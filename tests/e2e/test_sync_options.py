@@ -155,6 +155,27 @@ def test_inplace_keeps_the_inode(wherry, s, mode, size):
 
 
 @everywhere
+@pytest.mark.parametrize("size", [20_000, 250_000, 3_000_000])
+@pytest.mark.parametrize("more", [[], ["--whole-file"]])
+def test_inplace_writes_zeros_over_what_was_there(wherry, s, mode, size, more):
+    set_file(s.write("src/f"), trees.content(1, 5000) + bytes(size), 1_600_000_000)
+    set_file(s.write("dst/f"), trees.content(2, size), 1_500_000_000)
+    wherry.copy(mode, s.src + "/", s.dst, "--inplace", *more)
+    assert s.read("dst/f") == s.read("src/f")
+
+
+@everywhere
+def test_inplace_leaves_other_names_alone(wherry, s, mode):
+    """Hard links are kept as the source has them: what is one file at the destination and two in the source parts."""
+    set_file(s.write("src/a"), trees.content(1, 5000), 1_600_000_000)
+    set_file(s.write("src/b"), trees.content(2, 5000), 1_600_000_000)
+    set_file(s.write("dst/a"), trees.content(3, 5000), 1_500_000_000)
+    os.link(s.dst + "/a", s.dst + "/b")
+    wherry.copy(mode, s.src + "/", s.dst, "--inplace")
+    assert_same(s.src, s.dst)
+
+
+@everywhere
 def test_without_inplace_a_reader_keeps_the_old_file(wherry, s, mode):
     set_file(s.write("src/f"), b"new" * 1000, 1_600_000_000)
     set_file(s.write("dst/f"), b"old" * 1000, 1_500_000_000)

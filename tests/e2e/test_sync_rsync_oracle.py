@@ -14,11 +14,12 @@ import time
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import trees
 from harness import Result, need_tool, set_file
 from oracle import diff, snapshot
-from test_sync_property import Room, everywhere
+from test_sync_property import ENDPOINTS, Room, everywhere
 
 EDITS = [k for k in trees.EDIT_KINDS if k not in ("rename", "move", "unlink_hard")]
 KINDS = ["file"] * 5 + ["dir"] * 3 + ["symlink", "fifo"] + (["chr"] if trees.IS_ROOT else [])
@@ -52,6 +53,11 @@ def same_lines(wherry, mode, room, opts):
     w = wherry.copy(mode, room.src + "/", room.dst, "-n", "-i", *opts, status=(0, 23, 24, 25))
     assert r.status == w.status, "%r\n%r" % (r, w)
     ours, theirs = set(w.items), set(r.items)
+    for letters, name in w.items:
+        if letters.startswith("mv "):  # told as a deletion and new entries by rsync: leave both places out
+            places = [os.fsencode(letters[3:]).rstrip(b"/"), name.rstrip(b"/")]
+            ours = {i for i in ours if not i[1].startswith(tuple(places))}
+            theirs = {i for i in theirs if not i[1].startswith(tuple(places))}
     assert ours == theirs, "only wherry: %s\nonly rsync: %s\n%r" % (sorted(ours - theirs), sorted(theirs - ours), w)
 
 
@@ -70,11 +76,11 @@ def same_result(wherry, mode, room, opts):
     assert lines == [], "\n".join(lines)
 
 
-@everywhere
 @pytest.mark.parametrize("opts", OPTION_SETS, ids=" ".join)
-@settings(max_examples=max(3, settings().max_examples // 6))
-@given(nodes=trees.tree(max_entries=16, kinds=KINDS, odd=False, acls=False), ops=trees.edits(kinds=EDITS))
-def test_same_lines_and_same_result(wherry, base, mode, opts, nodes, ops):
+@settings(max_examples=max(5, settings().max_examples // 3))
+@given(mode=st.sampled_from(ENDPOINTS), nodes=trees.tree(max_entries=16, kinds=KINDS, odd=False, acls=False),
+       ops=trees.edits(kinds=EDITS))
+def test_same_lines_and_same_result(wherry, base, opts, mode, nodes, ops):
     with Room(base) as room:
         trees.build(room.src, nodes)
         trees.build(room.dst, nodes)

@@ -372,6 +372,24 @@ static void keepalive_pings_when_idle(void **state)
 	chan_free(b);
 }
 
+static void keepalive_can_become_shorter(void **state)
+{
+	struct chan *a;
+	struct chan *b;
+	struct err e = {0};
+	uint8_t head[FRAME_HEADER_BYTES];
+
+	(void)state;
+	pair(&a, &b);
+	struct frames *fa = frames_new(a, 3600 * 1000);
+	frames_set_keepalive(fa, 20);
+	assert_int_equal(chan_read(b, head, sizeof(head), &e), 1);
+	assert_int_equal(head[0], MSG_PING);
+	frames_free(fa);
+	chan_free(a);
+	chan_free(b);
+}
+
 static void relay_passes_frames_on(void **state)
 {
 	struct chan *a;
@@ -438,6 +456,7 @@ int main(void)
 		cmocka_unit_test(failed_send_stays_failed),
 		cmocka_unit_test(oversized_message_is_refused),
 		cmocka_unit_test(keepalive_pings_when_idle),
+		cmocka_unit_test(keepalive_can_become_shorter),
 		cmocka_unit_test(relay_passes_frames_on),
 	};
 
