@@ -126,6 +126,15 @@ void verifier_update(struct verifier *v, const void *data, size_t n)
 	}
 }
 
+void verifier_hole(struct verifier *v, uint64_t n)
+{
+	uint8_t record[16] = "a hole:";
+
+	for (int i = 0; i < 8; i++)
+		record[8 + i] = (uint8_t)(n >> (8 * i));
+	verifier_update(v, record, sizeof(record));
+}
+
 void verifier_end(struct verifier *v, uint8_t tag[VERIFY_TAG_BYTES])
 {
 	if (v->kind == VERIFY_GMAC) {

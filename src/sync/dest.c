@@ -197,8 +197,10 @@ static void free_links(struct dest *d)
 {
 	u64map_each_value(&d->groups, free_group);
 	u64map_release(&d->groups);
-	for (size_t i = 0; i < d->link_count; i++)
+	for (size_t i = 0; i < d->link_count; i++) {
+		filter_unref(d->links[i].filter);
 		free(d->links[i].path);
+	}
 	free(d->links);
 }
 
@@ -213,11 +215,17 @@ void dest_free(struct dest *d)
 		free(d->doomed[i].name);
 	}
 	free(d->doomed);
+	dest_swaps_free(d);
 	free_links(d);
 	u64map_release(&d->moved_away);
 	for (size_t i = 0; i < d->late_dir_count; i++)
 		free(d->late_dirs[i].path);
 	free(d->late_dirs);
+	for (size_t i = 0; i < d->swap_count; i++) {
+		free(d->swaps[i].dir);
+		free(d->swaps[i].name);
+	}
+	free(d->swaps);
 	for (size_t i = 0; i < d->basis_dir_count; i++)
 		close(d->basis_dirs[i]);
 	free(d->basis_dirs);
@@ -396,10 +404,10 @@ int dest_finish(struct dest *d, bool source_complete, struct err *e)
 
 	if (d->committer)
 		committer_drain(d->committer);
-	if (!dest_stopped(d))
-		dest_make_links(d);
+	dest_make_links(d, false);
 	if (!dest_stopped(d))
 		r = dest_delete(d, source_complete, e);
+	dest_make_links(d, true);
 	if (!d->opts->dry_run && d->p.root_fd >= 0) {
 		set_late_times(d);
 		if (d->durable)

@@ -64,38 +64,6 @@ void dest_late_dir(struct dest_dir *dir)
 	pthread_mutex_unlock(&d->lock);
 }
 
-void dest_swap_later(
-	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item)
-{
-	struct dest *d = dir->d;
-
-	pthread_mutex_lock(&d->lock);
-	if (d->swap_count == d->swap_cap) {
-		d->swap_cap = d->swap_cap ? d->swap_cap * 2 : 16;
-		d->swaps = xreallocarray(d->swaps, d->swap_cap, sizeof(*d->swaps));
-	}
-	struct swap *s = &d->swaps[d->swap_count++];
-	*s = (struct swap){.dir = xstrdup(dir->path),
-		.name = xstrdup(src->name),
-		.mode = src->mode,
-		.size = src->size,
-		.item = *item};
-	memcpy(s->temp, temp, sizeof(s->temp));
-	dest_claim_temp(dir, temp);
-	pthread_mutex_unlock(&d->lock);
-	atomic_store(&dir->late, true);
-}
-
-/* One planned deletion, in the order in which it is carried out (a directory after what is in it). */
-struct removal {
-	char *path;
-	uint32_t mode;
-};
-struct removals {
-	struct removal *v;
-	size_t count, cap;
-};
-
 static void removals_add(struct removals *r, char *path, uint32_t mode)
 {
 	if (r->count == r->cap) {
@@ -105,11 +73,12 @@ static void removals_add(struct removals *r, char *path, uint32_t mode)
 	r->v[r->count++] = (struct removal){path, mode};
 }
 
-static void removals_release(struct removals *r)
+void dest_removals_release(struct removals *r)
 {
 	for (size_t i = 0; i < r->count; i++)
 		free(r->v[i].path);
 	free(r->v);
+	*r = (struct removals){0};
 }
 
 bool dest_is_guarded(const struct dest *d, const struct entry *en)
@@ -122,7 +91,6 @@ bool dest_is_guarded(const struct dest *d, const struct entry *en)
 
 enum { DELETE_DEPTH_MAX = 4096 };
 
-/* Everything below `path` that may go, deepest first; true when the directory itself may go too. */
 static bool collect(struct dest *d, const char *path, struct filter_dir *parent, const char *name,
 	struct removals *out, unsigned depth)
 {
@@ -180,6 +148,12 @@ static int compare_doomed(const void *a, const void *b)
 	int c = strcmp(x->dir, y->dir);
 
 	return c ? c : strcmp(x->name, y->name);
+}
+
+bool dest_collect(
+	struct dest *d, const char *path, struct filter_dir *parent, const char *name, struct removals *out)
+{
+	return collect(d, path, parent, name, out, 0);
 }
 
 static void collect_all(struct dest *d, struct removals *out)
@@ -255,7 +229,7 @@ static int unlink_one(struct dest *d, const struct removal *x, int dir_fd, const
 	return r != 0 && errno == ENOENT ? 0 : r;
 }
 
-static bool remove_one(struct dest *d, const struct removal *x)
+bool dest_remove_one(struct dest *d, const struct removal *x)
 {
 	const char *name;
 	int dir_fd = beneath_parent(d->p.root_fd, x->path, &name);
@@ -278,44 +252,7 @@ static bool remove_one(struct dest *d, const struct removal *x)
 	return r == 0;
 }
 
-/* A file takes the place of a directory: exchanged at once, then the old tree goes. */
-static void carry_out_swap(struct dest *d, const struct swap *s, bool allowed)
-{
-	int dir = beneath_open(d->p.root_fd, s->dir, O_RDONLY | O_DIRECTORY, 0);
-	struct err e;
-
-	if (dir < 0)
-		return;
-	if (!allowed) {
-		unlinkat(dir, s->temp, 0);
-	} else if (fault_point("exchange") != 0 ||
-		   renameat2(dir, s->temp, dir, s->name, RENAME_EXCHANGE) != 0) {
-		err_sys(&e, ERR_PARTIAL, "replace directory");
-		dest_entry_fault(d, s->dir, s->name, &e);
-		unlinkat(dir, s->temp, 0);
-	} else if (beneath_remove_tree(dir, s->temp, NULL) != 0) {
-		err_sys(&e, ERR_PARTIAL, "remove the replaced directory");
-		dest_entry_fault(d, s->dir, s->name, &e);
-	} else {
-		atomic_fetch_add(&d->counts.created, 1);
-		dest_item(d, EVENT_ITEM, s->dir, s->name, s->item.iflags, s->mode, s->size, NULL);
-	}
-	close(dir);
-}
-
-static void carry_out_swaps(struct dest *d, bool allowed)
-{
-	for (size_t i = 0; i < d->swap_count; i++) {
-		carry_out_swap(d, &d->swaps[i], allowed && !dest_stopped(d));
-		free(d->swaps[i].dir);
-		free(d->swaps[i].name);
-	}
-	free(d->swaps);
-	d->swaps = NULL;
-	d->swap_count = 0;
-}
-
-static int refuse(struct dest *d, const struct removals *r, bool source_complete, struct err *e)
+static int refuse(struct dest *d, size_t count, bool source_complete, struct err *e)
 {
 	const struct sync_options *o = d->opts;
 
@@ -327,10 +264,10 @@ static int refuse(struct dest *d, const struct removals *r, bool source_complete
 		return err_set(e, ERR_EMPTY,
 			"the source is empty: refusing to delete all %zu entries of the destination; "
 			"--force-empty does it",
-			r->count);
-	if (o->max_delete >= 0 && r->count > (uint64_t)o->max_delete)
+			count);
+	if (o->max_delete >= 0 && count > (uint64_t)o->max_delete)
 		return err_set(e, ERR_MAX_DELETE,
-			"%zu deletions would pass --max-delete=%lld: nothing was deleted", r->count,
+			"%zu deletions would pass --max-delete=%lld: nothing was deleted", count,
 			(long long)o->max_delete);
 	return 0;
 }
@@ -340,19 +277,23 @@ int dest_delete(struct dest *d, bool source_complete, struct err *e)
 	struct removals r = {0};
 	int verdict = 0;
 
-	if (d->p.root_fd >= 0)
+	if (d->p.root_fd >= 0) {
 		collect_all(d, &r);
-	if (r.count)
+		dest_swaps_collect(d);
+	}
+	size_t count = r.count + d->swapped.count;
+	if (count) {
 		report_progress(d->p.report)->phase = PHASE_DELETE;
-	if (r.count || (d->swap_count && !d->opts->force))
-		verdict = refuse(d, &r, source_complete, e);
+		verdict = refuse(d, count, source_complete, e);
+	}
 	for (size_t i = 0; verdict == 0 && i < r.count && !dest_stopped(d); i++) {
-		if (!d->opts->dry_run && !remove_one(d, &r.v[i]))
+		if (!d->opts->dry_run && !dest_remove_one(d, &r.v[i]))
 			continue;
 		atomic_fetch_add(&d->counts.deleted, 1);
 		dest_item(d, EVENT_DELETE, "", r.v[i].path, 0, r.v[i].mode, 0, NULL);
 	}
-	carry_out_swaps(d, verdict == 0);
-	removals_release(&r);
+	/* --force: a directory goes because the source has something else there, not because it lacks something */
+	dest_swaps_carry_out(d, verdict == 0 || (verdict > 0 && d->opts->force));
+	dest_removals_release(&r);
 	return verdict < 0 ? -1 : 0;
 }

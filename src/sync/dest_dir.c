@@ -134,7 +134,8 @@ static bool make_stage(struct dest_dir *dir)
 		dir->left_over = true;
 		look_at_existing(dir);
 	} else if (ok && fstat(dir->fd, &st) == 0) {
-		dir->new_gid = st.st_gid; /* not ours when the parent had set-gid; what is in it gets the same */
+		dir->new_gid =
+			st.st_gid; /* not ours when the parent had set-gid; what is in it gets the same */
 	}
 out:
 	if (!ok)

@@ -223,6 +223,8 @@ int dest_file_rename(struct dest_file *f)
 	int r = 0;
 
 	if (f->need.over_directory) {
+		atomic_fetch_add(&dir->d->counts.sent_files, 1);
+		atomic_fetch_add(&dir->d->counts.sent_bytes, entry_of(f)->size);
 		dest_swap_later(dir, entry_of(f), f->temp, &f->need.item);
 	} else {
 		if (dir->d->opts->backup && !(f->need.item.iflags & ITEM_IS_NEW && !f->need.item.replaces))

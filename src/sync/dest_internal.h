@@ -43,6 +43,10 @@ struct late_link {
 	struct entry en; /* only its numbers are used later */
 	uint64_t token;
 	size_t index;
+	struct filter_dir
+		*filter; /* of a directory in the way: context of the one it is in, referenced; may be NULL */
+	bool over_directory;
+	bool done; /* or given up */
 };
 
 struct link_group {
@@ -58,14 +62,30 @@ struct late_dir {
 	bool set_time;
 };
 
-/* Something whole under a temporary name that is to replace a directory, once deletions are allowed. */
+/* Something that is to replace a directory, once deletions are allowed (dest_swap.c). */
 struct swap {
 	char *dir;
 	char *name;
-	char temp[DEST_TEMP_BYTES];
+	char temp
+		[DEST_TEMP_BYTES]; /* it is there, whole ("" in a dry run); a link is made there when its turn comes */
+	const struct late_link *link; /* it is a hard link, or NULL */
+	struct filter_dir *filter;    /* context of `dir`, referenced; may be NULL */
 	uint32_t mode;
 	uint64_t size;
+	char *target; /* of a symlink, or NULL */
 	struct plan_item item;
+	size_t first, count; /* what goes: part of dest.swapped */
+	bool blocked;        /* something in the directory has to stay */
+};
+
+/* One planned deletion, in the order in which it is carried out (a directory after what is in it). */
+struct removal {
+	char *path;
+	uint32_t mode;
+};
+struct removals {
+	struct removal *v;
+	size_t count, cap;
 };
 
 struct dest {
@@ -102,6 +122,7 @@ struct dest {
 	struct u64map moved_away; /* hashes of old paths below doomed directories */
 	struct swap *swaps;
 	size_t swap_count, swap_cap;
+	struct removals swapped;
 	_Atomic bool source_has_entries;
 
 	struct committer *committer;
@@ -194,17 +215,36 @@ bool dest_from_reference(struct dest_dir *dir, size_t index, struct dest_need *n
 bool dest_is_moved_away(struct dest *d, const char *path); /* in a dry run it is still there */
 
 /* dest_delete.c */
-void dest_swap_later(
-	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item);
 void dest_doom(struct dest_dir *dir, const struct entry *en);
 bool dest_is_guarded(const struct dest *d, const struct entry *en);
 int dest_delete(struct dest *d, bool source_complete, struct err *e);
+bool dest_remove_one(struct dest *d, const struct removal *x);
+/* Everything below `path` that may go, deepest first; true when the directory itself may go too. parent: filter context of the directory it is
+ * in, where it is called `name`. */
+bool dest_collect(
+	struct dest *d, const char *path, struct filter_dir *parent, const char *name, struct removals *out);
+void dest_removals_release(struct removals *r);
 void dest_late_dir(struct dest_dir *dir);
 int dest_remove(struct dest *d, const char *dir_path, int dir_fd, const char *name, uint32_t mode);
+
+/* dest_swap.c */
+/* `src`, which is whole under the name `temp` (NULL in a dry run), is to replace the directory of its name. */
+void dest_swap_later(
+	struct dest_dir *dir, const struct entry *src, const char *temp, const struct plan_item *item);
+void dest_swap_link(struct dest *d, const struct late_link *l);
+void dest_swaps_collect(struct dest *d);
+void dest_swaps_carry_out(struct dest *d, bool allowed);
+void dest_swaps_free(struct dest *d);
+bool dest_is_swapped(const struct dest *d,
+	const char *path); /* does something wait to take the place of this directory? */
 
 /* dest_links.c */
 bool dest_link_later(struct dest_dir *dir, const struct entry *src, const struct entry *dst,
 	const struct plan_item *item); /* true: a follower, noted */
-void dest_make_links(struct dest *d);
+/* before deletions: all but those that need a directory to make way; after them: those. */
+void dest_make_links(struct dest *d, bool after);
+/* Make the link under the name `temp` in the directory `dir`. 0, or -1 after reporting. */
+int dest_link_temp(struct dest *d, const struct late_link *l, int dir, const char *temp);
+void dest_link_made(struct dest *d, const struct late_link *l); /* tell of it */
 
 #endif

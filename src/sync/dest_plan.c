@@ -142,7 +142,10 @@ void dest_predict(struct dest_dir *dir, size_t index, const struct dest_need *ne
 
 	atomic_fetch_add(&d->counts.sent_files, 1);
 	atomic_fetch_add(&d->counts.sent_bytes, src->size);
-	dest_placed(dir, src, &need->item);
+	if (need->over_directory)
+		dest_swap_later(dir, src, NULL, &need->item);
+	else
+		dest_placed(dir, src, &need->item);
 }
 
 void dest_predict_dir(struct dest_dir *dir, size_t index)
@@ -312,7 +315,9 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 		break;
 	case PLAN_SYMLINK:
 	case PLAN_NODE:
-		if (d->opts->dry_run)
+		if (d->opts->dry_run && dst && S_ISDIR(dst->mode))
+			dest_swap_later(dir, src, NULL, &item);
+		else if (d->opts->dry_run)
 			dest_placed(dir, src, &item);
 		else
 			put_special(dir, src, dst, &item);

@@ -78,10 +78,12 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-static int open_or_make(
-	struct dest_root *r, const struct sync_options *o, const char *path, int restrict_fd, struct err *e)
+static int open_or_make(struct dest_root *r, const struct sync_options *o, const char *path, bool may_make,
+	int restrict_fd, struct err *e)
 {
 	r->fd = open_dir(restrict_fd, path);
+	if (r->fd < 0 && errno == ENOENT && !may_make)
+		return err_sys(e, ERR_SOURCE, "destination directory %s (--mkpath would make it)", path);
 	if (r->fd < 0 && errno == ENOENT) {
 		r->created = r->empty = true;
 		if (o->dry_run)
@@ -108,7 +110,7 @@ int dest_root_open(struct dest_root *r, const struct sync_options *o, const char
 
 	*r = (struct dest_root){.fd = -1};
 	if (!source_is_file || slash)
-		return open_or_make(r, o, path, restrict_fd, e);
+		return open_or_make(r, o, path, true, restrict_fd, e);
 	r->fd = open_dir(restrict_fd, path);
 	if (r->fd >= 0)
 		return 0;
@@ -116,7 +118,7 @@ int dest_root_open(struct dest_root *r, const struct sync_options *o, const char
 		return err_sys(e, ERR_SOURCE, "destination %s", path);
 	char *parent;
 	split(path, &parent, &r->rename_to);
-	int result = open_or_make(r, o, parent, restrict_fd, e);
+	int result = open_or_make(r, o, parent, o->mkpath, restrict_fd, e);
 	r->empty = false;
 	free(parent);
 	return result;

@@ -15,7 +15,8 @@ struct dest_root {
 };
 
 /*
- * source_is_file: the source is one entry that is no directory: `path` may then name a file. Otherwise `path` names a directory, made when
+ * source_is_file: the source is one entry that is no directory: `path` may then name a file,
+ * whose directory has to be there (or --mkpath makes it). Otherwise `path` names a directory, made when
  * it is missing (its parent too with --mkpath). restrict_fd >= 0: resolve beneath it, following no symlinks. 0 or -1.
  */
 int dest_root_open(struct dest_root *r, const struct sync_options *o, const char *path, bool source_is_file,

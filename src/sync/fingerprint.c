@@ -160,7 +160,8 @@ static void digest_list(struct scan *s, struct source_dir *dir, uint32_t index, 
 	buf_init(&b, ENTRY_BYTES_MAX);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct entry *en = &list->entries[i];
-		if (en->flags & ENTRY_HIDDEN)
+		bool goes = s->p->delete_hidden && !(en->flags & ENTRY_PROTECTED);
+		if ((en->flags & ENTRY_HIDDEN) && !goes)
 			continue;
 		describe(s, en, &b);
 		own = hash128_add(own, hash128(b.data, b.len, s->p->seed));

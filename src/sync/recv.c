@@ -256,6 +256,7 @@ static int scan_here(struct receiver *r, int root_fd, const struct filter *filte
 		.numeric_ids = r->s->o->numeric_ids,
 		.file_keys = r->find_moves,
 		.clean_only = true,
+		.delete_hidden = r->s->o->delete_excluded,
 		.seed = r->s->keys.fp_seed,
 		.stop = &r->s->stop,
 		.progress = report_progress(r->s->report),
@@ -334,6 +335,7 @@ static void release(struct receiver *r)
 	u64map_each_value(&r->dirs, unref_dir);
 	u64map_release(&r->dirs);
 	u64map_release(&r->files);
+	u64map_release(&r->seen);
 	free(r->held_files);
 	free(r->held_dirs);
 	free(r->requested);
@@ -350,19 +352,18 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	struct index_cache *index, struct err *e)
 {
 	struct session *s = r->s;
+	struct filter_dir *filter_here = NULL;
+	bool filtered = root->fd >= 0 && !filter_empty(filter);
 	int bad = -1;
 
-	if (root->fd >= 0 && !filter_empty(filter) &&
-		!(r->filter_here = filter_root(filter, root->fd, e))) {
-		session_fail(s, e);
-		return -1;
-	}
+	if (filtered)
+		filter_here = filter_root(filter, root->fd, e);
 	struct dest_params p = {
 		.opts = s->o,
 		.report = s->report,
 		.pool = s->pool,
 		.filter = filter,
-		.filter_root = r->filter_here,
+		.filter_root = filter_here,
 		.ids = r->ids,
 		.index = index,
 		.source = *recv_callbacks(),
@@ -374,7 +375,8 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 	};
 	p.source.ctx = r;
 	r->rename_to = root->rename_to;
-	r->dest = dest_new(&p, e);
+	if (filter_here || !filtered)
+		r->dest = dest_new(&p, e);
 	report_progress(s->report)->phase = PHASE_TRANSFER;
 	if (r->dest) {
 		bool scan = !(s->mine.flags & (HELLO_EMPTY | HELLO_NO_FP));
@@ -388,6 +390,7 @@ static int run(struct receiver *r, struct dest_root *root, const struct filter *
 			dest_fail(r->dest, e);
 	}
 	pool_drain(s->pool);
+	filter_unref(filter_here);
 	return bad;
 }
 
@@ -420,7 +423,6 @@ int recv_run(struct session *s, const struct recv_params *p, struct sync_counts 
 	else if (r.final.code != ERR_NONE)
 		*e = r.final;
 	dest_free(r.dest);
-	filter_unref(r.filter_here);
 	pool_free(s->pool);
 	s->pool = NULL;
 	index_close(index, NULL);

@@ -202,25 +202,15 @@ static int wait_for(struct apply *a, size_t i)
 	return fault;
 }
 
-static int tag_zeros(struct verifier *v, uint64_t len)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	for (uint64_t done = 0; done < len;) {
-		size_t part = len - done < sizeof(zeros) ? (size_t)(len - done) : sizeof(zeros);
-		verifier_update(v, zeros, part);
-		done += part;
-	}
-	return 0;
-}
-
 /* What is in the file now. Reading a hole gives zeros, so everything comes from the file. */
 static int tag_piece(const struct apply *a, const struct piece *p)
 {
 	uint8_t *io = session_worker(a->r->s)->io;
 
-	if (p->op == CHUNK_HOLE)
-		return tag_zeros(a->target.verifier, p->len);
+	if (p->op == CHUNK_HOLE) {
+		verifier_hole(a->target.verifier, p->len);
+		return 0;
+	}
 	if (p->op == CHUNK_DATA) {
 		verifier_update(a->target.verifier, p->data, (size_t)p->len);
 		return 0;

@@ -376,12 +376,12 @@ static struct recv_dir *new_dir(struct receiver *r, const struct msg_dir *m, str
 	if (bad == 0 && !path_fits(rd, path))
 		bad = err_set(e, ERR_PROTOCOL, "DIR with a path that is not below its parent's");
 	if (bad == 0) {
-		uint64_t *slot = u64map_put(&r->dirs, m->id, &added);
+		u64map_put(&r->seen, m->id, &added);
 		if (!added)
 			bad = err_set(e, ERR_PROTOCOL, "a DIR's number was used twice");
-		else
-			*slot = (uint64_t)(uintptr_t)rd;
 	}
+	if (bad == 0)
+		*u64map_put(&r->dirs, m->id, NULL) = (uint64_t)(uintptr_t)rd;
 	if (bad == 0)
 		r->live++;
 	struct dest_dir *above = bad == 0 && rd->parent ? rd->parent->dst : NULL;

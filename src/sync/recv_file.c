@@ -94,6 +94,7 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 {
 	struct receiver *r = rd->r;
 	struct progress *progress = report_progress(r->s->report);
+	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	struct dest_file f;
 	struct err e = {0};
 
@@ -103,7 +104,6 @@ static void put_small(struct recv_dir *rd, const struct pack_file *pf, const str
 		dest_file_failed(rd->dst, pf->index);
 		return;
 	}
-	bool holes = r->s->o->sparse && pf->size >= SPARSE_FROM;
 	int bad = recv_put_bytes(f.fd, pf->data, pf->size, 0, holes ? zeros_of(r, &f) : ZEROS_WRITE);
 	if (bad == 0 && (holes || f.in_place))
 		bad = ftruncate(f.fd, (off_t)pf->size);
@@ -129,6 +129,17 @@ static bool tag_matches(struct recv_dir *rd, const struct pack_file *pf)
 	return verify_equal(tag, pf->tag);
 }
 
+/* Content that was not asked for is a broken peer, except where everything comes unasked. */
+static void not_wanted(struct recv_dir *rd, uint64_t index)
+{
+	struct err e;
+
+	if (rd->r->eager && (!rd->dst || index < dest_dir_source(rd->dst)->count))
+		return;
+	err_set(&e, ERR_PROTOCOL, "content of a file that was not asked for");
+	session_fail(rd->r->s, &e);
+}
+
 static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 {
 	struct receiver *r = rd->r;
@@ -142,8 +153,10 @@ static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 		n->taken = true;
 	}
 	pthread_mutex_unlock(&r->lock);
-	if (!wanted)
+	if (!wanted) {
+		not_wanted(rd, pf->index);
 		return;
+	}
 	if (dest_stopped(r->dest) || session_stopped(r->s)) {
 		dest_file_failed(rd->dst, pf->index);
 	} else if (pf->status != FILE_OK && pf->status != FILE_REFRESHED) {
@@ -436,6 +449,7 @@ void recv_dispatch(struct recv_dir *rd, struct recv_frame *f)
 		*u64map_put(&r->files, key, NULL) = (uint64_t)(uintptr_t)rf;
 	}
 	if (!rf) {
+		r->unwanted = true;
 		r->queued_bytes -= f->payload.len;
 		buf_release(&f->payload);
 		free(f);
@@ -474,6 +488,7 @@ int recv_content(struct receiver *r, enum msg_type type, struct buf *payload, st
 	int bad = peek(f, &dir_id, e);
 	pthread_mutex_lock(&r->lock);
 	bool known = bad == 0 && u64map_get(&r->dirs, dir_id, &value);
+	bool listed = bad == 0 && u64map_get(&r->seen, dir_id, NULL);
 	if (known) {
 		struct recv_dir *rd = (struct recv_dir *)(uintptr_t)value;
 		r->queued_bytes += f->payload.len;
@@ -485,6 +500,10 @@ int recv_content(struct receiver *r, enum msg_type type, struct buf *payload, st
 			pthread_cond_wait(&r->room, &r->lock);
 	}
 	pthread_mutex_unlock(&r->lock);
+	if (bad == 0 && r->unwanted && !r->eager)
+		bad = err_set(e, ERR_PROTOCOL, "content of a file that was not asked for");
+	if (!known && bad == 0 && !listed)
+		bad = err_set(e, ERR_PROTOCOL, "content of a directory that was never listed");
 	if (!known) { /* of a directory where nothing is wanted any more: an answer that crossed our word, or rubbish; harmless */
 		buf_release(&f->payload);
 		free(f);

@@ -101,7 +101,6 @@ struct receiver {
 	const struct recv_params *p;
 	struct dest *dest;
 	struct idmap *ids;
-	struct filter_dir *filter_here; /* receiver-side rules of the root, NULL when there are none */
 	struct source *here; /* the destination as something to scan; NULL when there is nothing to compare */
 	struct fp_tree fp;
 	bool have_fp;
@@ -114,11 +113,13 @@ struct receiver {
 	pthread_mutex_t lock; /* below */
 	pthread_cond_t room;
 	struct u64map dirs;  /* id -> struct recv_dir */
+	struct u64map seen;  /* every id that was listed */
 	struct u64map files; /* key -> struct recv_file */
 	size_t live;         /* directories that are not over or parked */
 	size_t alive;        /* directories in memory: with the last one, its dest_dir is finished */
 	size_t queued_bytes; /* contents waiting for workers */
 	bool list_end;
+	bool unwanted; /* a CHUNK came that nobody had asked for */
 	bool source_errors;
 	bool finishing; /* a worker is at it */
 	bool ended;     /* the last steps have begun */

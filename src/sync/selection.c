@@ -10,6 +10,7 @@ struct selection_node {
 	struct selection_node **child; /* sorted by name */
 	size_t count;
 	size_t cap;
+	bool chosen; /* itself, not only something below it */
 };
 
 struct selection {
@@ -80,6 +81,7 @@ struct selection *selection_new(const char *list, size_t len, struct err *e)
 				n = add_child(n, p, part);
 			p += part + (slash ? 1 : 0);
 		}
+		n->chosen |= path_len > 0;
 		p = stop + 1;
 	}
 	return s;
@@ -114,6 +116,19 @@ const struct selection_node *selection_find(const struct selection *s, const cha
 		path += part + (path[part] == '/');
 	}
 	return n;
+}
+
+bool selection_covers(const struct selection *s, const char *path)
+{
+	const struct selection_node *n = &s->root;
+	size_t at;
+
+	while (n && !n->chosen && *path) {
+		size_t part = strcspn(path, "/");
+		n = find_child(n, path, part, &at);
+		path += part + (path[part] == '/');
+	}
+	return n && n->chosen;
 }
 
 size_t selection_count(const struct selection_node *n)

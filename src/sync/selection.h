@@ -25,6 +25,9 @@ const struct selection_node *selection_find(const struct selection *s, const cha
 size_t selection_count(const struct selection_node *n);
 const char *selection_name(const struct selection_node *n, size_t i);
 
+/* Was this directory, or one above it, chosen itself? With -r that means everything in it. */
+bool selection_covers(const struct selection *s, const char *path);
+
 /* Is something below this name chosen as well, so that the directory has to be entered? */
 bool selection_enters(const struct selection_node *n, const char *name);
 

@@ -278,8 +278,10 @@ static int scan(struct sender *x)
 	progress->phase = PHASE_SCAN;
 	fp_scan(&x->mine, &p);
 	progress->phase = PHASE_TRANSFER;
-	struct msg_root_fp m = {
-		.fp = x->mine.root, .entries = x->mine.entries, .files = x->mine.files, .bytes = x->mine.bytes};
+	struct msg_root_fp m = {.fp = x->mine.root,
+		.entries = x->mine.entries,
+		.files = x->mine.files,
+		.bytes = x->mine.bytes};
 	if (!x->mine.complete)
 		m.fp.lo ^= x->s->keys.sig_seed | 1; /* an unreadable part never looks equal */
 	buf_init(&b, 4096);

@@ -248,17 +248,6 @@ void send_files_later(struct sender *x, struct sent_dir *d, uint64_t *indexes, s
 	free(indexes);
 }
 
-static void hash_zeros(struct verifier *v, uint64_t n)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	while (n) {
-		size_t part = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
-		verifier_update(v, zeros, part);
-		n -= part;
-	}
-}
-
 /* Next stretch of data or hole from `at`: its length, and whether it is a hole. */
 static uint64_t next_extent(struct sender *x, int fd, uint64_t at, uint64_t size, bool *hole)
 {
@@ -287,7 +276,7 @@ static int send_data(struct sender *x, struct session_worker *w, struct msg_chun
 	msg_chunk_begin(&w->out, m);
 	m->flags &= ~(uint32_t)CHUNK_FIRST;
 	if (hole) {
-		hash_zeros(w->verifier, len);
+		verifier_hole(w->verifier, len);
 	} else {
 		int64_t n = pread_full(fd, w->io, (size_t)len, at);
 		if (n != (int64_t)len)

@@ -411,7 +411,8 @@ static void prune(struct source *s, struct source_dir *dir, struct dirlist *out)
 
 int source_list(struct source *s, struct source_dir *dir, struct dirlist *out)
 {
-	const struct selection_node *node = s->selection ? selection_find(s->selection, dir->path) : NULL;
+	bool whole = !s->selection || (s->o->recursive && selection_covers(s->selection, dir->path));
+	const struct selection_node *node = whole ? NULL : selection_find(s->selection, dir->path);
 	struct err e = {0};
 	int r = 0;
 

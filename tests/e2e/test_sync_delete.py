@@ -233,6 +233,57 @@ def test_full_directory_is_replaced_with_leave(wherry, s, mode, option):
     assert s.read("dst/x") == b"x"
 
 
+REPLACING = ["file", "symlink", "leader", "follower"]
+
+
+def replacing(s, what):
+    """dst/x is a full directory where the source has something else."""
+    fill(s, "src", "a")
+    if what == "file":
+        fill(s, "src", "x")
+    elif what == "symlink":
+        os.symlink("a", s.src + "/x")
+    else:
+        os.makedirs(s.src + "/z")
+        os.link(s.src + "/a", s.src + ("/z/x" if what == "follower" else "/0"))
+        os.link(s.src + "/a", s.src + "/x")
+    fill(s, "dst", "a", "x/inside", "x/deep/er")
+
+
+@everywhere
+@pytest.mark.parametrize("what", REPLACING)
+def test_what_is_in_a_replaced_directory_is_told_and_counted(wherry, s, mode, what):
+    replacing(s, what)
+    gone = {("*deleting", b"x/inside"), ("*deleting", b"x/deep/"), ("*deleting", b"x/deep/er")}
+    before = snapshot(s.dst)
+    r = wherry.copy(mode, s.src + "/", s.dst, "--delete", "--max-delete=2", status=MAX_DELETE)
+    assert all(snapshot(s.dst)[p].kind == before[p].kind for p in before), repr(r)
+    told = wherry.copy(mode, s.src + "/", s.dst, "-n", "-i", "--delete", "--max-delete=3")
+    done = wherry.copy(mode, s.src + "/", s.dst, "-i", "--delete", "--max-delete=3")
+    assert gone <= set(told.items), repr(told)
+    assert set(told.items) == set(done.items), "%r\n%r" % (told, done)
+    assert_same(s.src, s.dst)
+
+
+@everywhere
+@pytest.mark.parametrize("what", REPLACING)
+def test_a_directory_with_something_protected_is_not_replaced(wherry, s, mode, what):
+    replacing(s, what)
+    for more in (["-n"], []):
+        r = wherry.copy(mode, s.src + "/", s.dst, "--delete", "--filter=P inside", *more, status=PARTIAL)
+        assert r.says("not all in it may be deleted"), repr(r)
+    assert s.read("dst/x/inside") == b"x/inside"
+
+
+@everywhere
+@pytest.mark.parametrize("what", REPLACING)
+def test_what_was_in_a_replaced_directory_is_backed_up(wherry, s, mode, what):
+    replacing(s, what)
+    wherry.copy(mode, s.src + "/", s.dst, "--delete", "--backup-dir=" + (s / "old"))
+    assert s.read("old/x/inside") == b"x/inside" and s.read("old/x/deep/er") == b"x/deep/er"
+    assert_same(s.src, s.dst)
+
+
 @everywhere
 def test_empty_directory_is_replaced(wherry, s, mode):
     fill(s, "src", "x")

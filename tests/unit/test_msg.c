@@ -506,8 +506,7 @@ static void chunk_hostile(void **state)
 		buf_clear(&out);
 		m = (struct msg_chunk){4, 5, CHUNK_LAST, (enum file_status)status, "", {0, 0}};
 		msg_chunk_begin(&out, &m);
-		assert_int_equal(
-			msg_walk(MSG_CHUNK, out.data, out.len, &err), status <= FILE_OTHER ? 0 : -1);
+		assert_int_equal(msg_walk(MSG_CHUNK, out.data, out.len, &err), status <= FILE_OTHER ? 0 : -1);
 	}
 }
 
