@@ -222,6 +222,11 @@ void dest_free(struct dest *d)
 	for (size_t i = 0; i < d->late_dir_count; i++)
 		free(d->late_dirs[i].path);
 	free(d->late_dirs);
+	for (size_t i = 0; i < d->swap_count; i++) {
+		free(d->swaps[i].dir);
+		free(d->swaps[i].name);
+	}
+	free(d->swaps);
 	for (size_t i = 0; i < d->basis_dir_count; i++)
 		close(d->basis_dirs[i]);
 	free(d->basis_dirs);
