@@ -37,8 +37,8 @@ struct fp_params {
 	struct pool *pool;
 	const struct plan_rules *rules; /* what is compared */
 	bool numeric_ids;
-	bool file_keys;  /* collect them */
-	bool clean_only; /* a directory with left-overs of an interrupted run is equal to nothing */
+	bool file_keys;     /* collect them */
+	bool clean_only;    /* a directory with left-overs of an interrupted run is equal to nothing */
 	bool delete_hidden; /* what filter rules hide is to be deleted: it counts as different */
 	uint64_t seed;
 	const _Atomic bool *stop; /* may be NULL */

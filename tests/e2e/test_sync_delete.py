@@ -233,6 +233,18 @@ def test_full_directory_is_replaced_with_leave(wherry, s, mode, option):
     assert s.read("dst/x") == b"x"
 
 
+@everywhere
+def test_delete_excluded_where_nothing_else_differs(wherry, s, mode):
+    """Equal but for what the rules hide: equal fingerprints of what is seen must not end the run."""
+    fill(s, "src", "a", "d/b")
+    wherry.copy(mode, s.src + "/", s.dst)
+    fill(s, "dst", "x.o", "d/y.o")
+    for d in ("", "/d"):
+        os.utime(s.dst + d, ns=(0, os.stat(s.src + d).st_mtime_ns))
+    wherry.copy(mode, s.src + "/", s.dst, "--delete-excluded", "--exclude=*.o")
+    assert_same(s.src, s.dst)
+
+
 REPLACING = ["file", "symlink", "leader", "follower"]
 
 
