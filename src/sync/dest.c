@@ -35,6 +35,7 @@ static void fill_rules(struct dest *d)
 		.update = o->update,
 		.existing = o->existing,
 		.ignore_existing = o->ignore_existing,
+		.append = o->append_verify,
 		.modify_window = o->modify_window,
 		.max_size = o->max_size,
 		.min_size = o->min_size,
@@ -344,9 +345,15 @@ void dest_counts(struct dest *d, struct sync_counts *out)
 		.sent_bytes = c->sent_bytes,
 		.literal_bytes = c->literal,
 		.matched_bytes = c->matched,
+		.retried = c->retried,
 		.entry_errors = report_error_count(d->p.report),
 		.vanished = report_vanished_count(d->p.report),
 	};
+}
+
+void dest_count_retry(struct dest *d)
+{
+	atomic_fetch_add(&d->counts.retried, 1);
 }
 
 void dest_count_content(struct dest *d, uint64_t literal, uint64_t matched)

@@ -191,6 +191,9 @@ void dest_counts(struct dest *d, struct sync_counts *out);
 /* The source was found equal without being listed: this much of it. */
 void dest_count_unchanged(struct dest *d, uint64_t entries, uint64_t files, uint64_t bytes);
 
+/* A file changed while it was read and is read again. */
+void dest_count_retry(struct dest *d);
+
 /* Bytes that came over the line, and bytes taken from a basis. */
 void dest_count_content(struct dest *d, uint64_t literal, uint64_t matched);
 

@@ -12,7 +12,7 @@
 
 struct dest_counts {
 	_Atomic uint64_t entries, files, total_bytes, created, updated, metadata, deleted, moved, linked,
-		sent_files, sent_bytes, literal, matched, skipped_nodes;
+		sent_files, sent_bytes, literal, matched, skipped_nodes, retried;
 };
 
 /* A finished temporary file or directory that waits for its rename. */

@@ -43,8 +43,10 @@ void dest_swap_later(
 		.target = src->target ? xstrdup(src->target) : NULL,
 		.item = *item,
 	};
-	if (temp)
+	if (temp) {
 		memcpy(s->temp, temp, sizeof(s->temp));
+		dest_claim_temp(dir, temp);
+	}
 	pthread_mutex_unlock(&d->lock);
 	atomic_store(&dir->late, true);
 }

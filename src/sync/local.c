@@ -95,6 +95,8 @@ static int copy_stable(struct local *l, int in, struct dest_file *f, struct entr
 		uint64_t copied = 0;
 		if (attempt && (!source_file_refresh(in, en) || lseek(in, 0, SEEK_SET) != 0))
 			return 1;
+		if (attempt)
+			dest_count_retry(l->dest);
 		if ((attempt || f->in_place) && (ftruncate(f->fd, 0) != 0 || lseek(f->fd, 0, SEEK_SET) != 0))
 			return -1;
 		if (copy_file_content(in, f->fd, en->size, flags, &copied, &progress->bytes_done,

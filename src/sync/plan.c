@@ -150,6 +150,8 @@ static struct plan_item plan_file(
 		p.action = p.iflags ? PLAN_META : PLAN_NONE;
 		return p;
 	}
+	if (r->append && dst->size >= src->size)
+		return skip(PLAN_SKIP);
 	p.action = PLAN_FILE;
 	p.iflags |= ITEM_TRANSFER;
 	if (src->size != dst->size)

@@ -39,7 +39,8 @@ void item_letters(uint32_t iflags, uint32_t mode, char out[12]);
 /* What the planner has to know of the options and of this host; filled once per run. */
 struct plan_rules {
 	bool perms, times, dir_times, link_times, owner, group, xattrs, acls; /* compare and keep these */
-	bool checksum, size_only, ignore_times, update, existing, ignore_existing;
+	bool checksum, size_only, ignore_times, update, existing, ignore_existing,
+		append /* only files that have grown */;
 	int64_t modify_window;               /* seconds */
 	uint64_t max_size, min_size;         /* regular files outside are left alone; max_size 0 = none */
 	bool (*may_set_group)(uint32_t gid); /* NULL = any */

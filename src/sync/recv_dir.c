@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DELTA_PAYS_FROM = DELTA_MIN_FILE };
+enum { DELTA_PAYS_FROM = DELTA_MIN_FILE, PARTIAL_PAYS_FROM = 4 /* a quarter of the file */ };
 
 struct recv_dir *recv_dir_ref(struct recv_dir *rd)
 {
@@ -147,20 +147,29 @@ static void add_need(struct recv_dir *rd, uint64_t index, const struct dest_need
 	pthread_mutex_unlock(&rd->r->lock);
 }
 
+/* An unfinished file that an old one of the same length completes, or that holds a good part already: then what is left to send in place is less
+ * than what a delta against the old file alone would send again. */
+static bool partial_is_better(struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
+{
+	struct stat st;
+	int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
+
+	if (fd < 0)
+		return false;
+	bool better = !need->has_basis || need->basis_size == en->size ||
+		      (fstat(fd, &st) == 0 && (uint64_t)st.st_size >= en->size / PARTIAL_PAYS_FROM);
+	close(fd);
+	return better;
+}
+
 static enum basis_kind choose_basis(
 	struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
 {
 	const struct sync_options *o = rd->r->s->o;
 	bool worth = en->size >= DELTA_PAYS_FROM;
 
-	if (worth && !need->in_place && dest_dir_has_left_overs(dir) &&
-		(!need->has_basis || need->basis_size == en->size)) {
-		int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
-		if (fd >= 0) {
-			close(fd);
-			return BASIS_PARTIAL;
-		}
-	}
+	if (worth && !need->in_place && dest_dir_has_left_overs(dir) && partial_is_better(dir, en, need))
+		return BASIS_PARTIAL;
 	if (!worth || o->whole_file || !need->has_basis || need->basis_size < DELTA_PAYS_FROM)
 		return BASIS_NONE;
 	return need->in_place ? BASIS_IN_PLACE : BASIS_DEST;

@@ -332,6 +332,7 @@ static void take_last(struct recv_file *rf, const struct msg_chunk *m)
 		take_other(rf);
 		break;
 	case FILE_CHANGED: /* once more from the start */
+		dest_count_retry(rf->r->dest);
 		if (rf->began && !rf->f.in_place && ftruncate(rf->f.fd, 0) != 0)
 			end_file(rf, false);
 		break;

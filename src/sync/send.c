@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { TABLE_ROWS_MAX = 1 << 24 };
+
 struct sent_dir *sent_dir_ref(struct sent_dir *d)
 {
 	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
@@ -76,6 +78,8 @@ static int add_table(struct sender *x, struct cursor *c, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "a second TABLE");
 	if (msg_table_decode(c, &end, &n, e) != 0)
 		return -1;
+	if (n > TABLE_ROWS_MAX - x->row_count)
+		return err_set(e, ERR_PROTOCOL, "a TABLE of more than %d directories", TABLE_ROWS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if (x->row_count == x->row_cap) {
 			x->row_cap = x->row_cap ? x->row_cap * 2 : 1024;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Renames may wait for a flush with their directories open: ask for all the descriptors we may have. */
 static void raise_file_limit(void)
@@ -38,6 +39,26 @@ static enum err_code sync_result(const struct report *r, const struct err *fatal
 	return report_vanished_count(r) > 0 ? ERR_VANISHED : ERR_NONE;
 }
 
+/* Stopped from outside: everything is left so that the next run goes on from here, so there is nothing to do but to say so. */
+static void on_signal(int number)
+{
+	static const char text[] = "\nwherry: stopped by a signal; run again to go on from here\n";
+
+	(void)number;
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)ignored;
+	_exit(20); /* ERR_SIGNAL */
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
 int sync_main(struct sync_options *opts, const struct endpoint *src, const struct endpoint *dst)
 {
 	struct err e = {0};
@@ -50,6 +71,7 @@ int sync_main(struct sync_options *opts, const struct endpoint *src, const struc
 		return err_info(e.code)->exit_status;
 	}
 	sync_process_init();
+	catch_signals();
 	char *from = endpoint_text(src);
 	char *to = endpoint_text(dst);
 	report_start(report, from, to);

@@ -48,6 +48,8 @@ while :; do
 done
 shift
 [ -n "$REMOTE_HOME" ] && export HOME="$REMOTE_HOME" XDG_STATE_HOME="$REMOTE_HOME/state"
+# A served process may write nowhere but beneath its root: its sanitizer reports come by way of stderr.
+ASAN_OPTIONS=${ASAN_OPTIONS#log_path=*:} UBSAN_OPTIONS=${UBSAN_OPTIONS#log_path=*:} TSAN_OPTIONS=${TSAN_OPTIONS#log_path=*:}
 [ -n "$REMOTE_ENV" ] && eval "export $REMOTE_ENV"
 cd "$HOME" && exec sh -c "$*"
 """
@@ -222,7 +224,7 @@ def sanitizer_env(where):
     """Reports of sanitizers go to files, so that those of remote and killed processes are seen too."""
     common = "log_path=%s/report:exitcode=99:" % where
     return {
-        "ASAN_OPTIONS": common + "detect_leaks=0:abort_on_error=0:allocator_may_return_null=0",
+        "ASAN_OPTIONS": common + "detect_leaks=1:abort_on_error=0:allocator_may_return_null=0",
         "UBSAN_OPTIONS": common + "print_stacktrace=1:halt_on_error=1",
         "TSAN_OPTIONS": common + "halt_on_error=0:second_deadlock_stack=1",
     }
@@ -399,7 +401,16 @@ def children_of(pid):
     found, queue = [], [pid]
     while queue:
         one = queue.pop()
-        kids = [p for p, up in parent.items() if up == one]
+        kids = [p for p, up in parent.items() if up == one and words_of(p) != words_of(one)]
         found += kids
         queue += kids
     return found
+
+
+def words_of(pid):
+    """The command line; a sanitizer's helper has that of the process it looks at, which waits for it."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read() or pid
+    except OSError:
+        return pid

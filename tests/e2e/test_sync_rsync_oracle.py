@@ -162,3 +162,14 @@ def test_files_from(wherry, s, mode, zero):
     os.mkdir(s.dst)
     same_lines(wherry, mode, s, opts)
     same_result(wherry, mode, s, opts)
+
+
+@everywhere
+def test_files_from_recursive(wherry, s, mode):
+    """With -r a named directory goes whole, also when something inside it is named too."""
+    s.sample(special=False)
+    s.write("list", b"dir\ndir/inner\nsmall.txt\n")
+    opts = ["-r", "--files-from=" + (s / "list")]
+    os.mkdir(s.dst)
+    same_lines(wherry, mode, s, opts)
+    same_result(wherry, mode, s, opts)
