@@ -134,6 +134,7 @@ static bool make_stage(struct dest_dir *dir)
 		dir->left_over = true;
 		look_at_existing(dir);
 	} else if (ok && fstat(dir->fd, &st) == 0) {
+		dir->had_mode = st.st_mode;
 		dir->new_gid =
 			st.st_gid; /* not ours when the parent had set-gid; what is in it gets the same */
 	}
@@ -201,9 +202,18 @@ bool dest_dir_open(struct dest_dir *dir)
 	return true;
 }
 
+/* Of a new one. A set-gid bit that it inherited stays unless modes are kept. */
+static uint32_t final_mode(const struct dest_dir *dir)
+{
+	bool given = dir->has_self && dir->d->opts->perms;
+	uint32_t mode = dir->has_self ? dest_new_mode(dir->d, &dir->self) : 0777 & ~dir->d->umask;
+
+	return given ? mode : mode | (dir->had_mode & S_ISGID);
+}
+
 static uint32_t working_mode(const struct dest_dir *dir)
 {
-	uint32_t mode = dir->has_self ? dest_new_mode(dir->d, &dir->self) : 0777 & ~dir->d->umask;
+	uint32_t mode = final_mode(dir);
 
 	return dir->d->root ? mode : mode | 0700;
 }
@@ -293,7 +303,7 @@ static void finish(struct dest_dir *dir)
 		dest_set_attributes(d, dir, -1, "", dir->fd, &dir->self, iflags);
 	bool mode_set = dir->has_self && (dir->iflags & ITEM_PERMS);
 	if (dir->created && !d->root && dir->has_self)
-		fchmod(dir->fd, dest_new_mode(d, &dir->self));
+		fchmod(dir->fd, final_mode(dir));
 	else if (dir->loosened && !mode_set)
 		fchmod(dir->fd, dir->had_mode & 07777);
 	if (!dir->created && !dir->announced && dir->iflags)

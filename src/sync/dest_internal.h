@@ -150,7 +150,8 @@ struct dest_dir {
 	_Atomic bool late;    /* links or deletions will happen in it later */
 	bool loosened;        /* u+rwx was added for our work */
 	bool default_acl;     /* new files inherit an ACL */
-	uint32_t had_mode;
+	uint32_t
+		had_mode; /* of an existing directory; of a new one, as it was made: set-gid when that is inherited */
 	struct entry_time
 		had_mtime; /* of an existing directory: put back when its time is not kept by options */
 	uint32_t new_gid;  /* group that new files get */

@@ -166,6 +166,15 @@ def test_without_perms_new_content_leaves_the_mode(wherry, s, mode):
 
 
 @everywhere
+def test_without_perms_new_directories_inherit_set_gid(wherry, s, mode):
+    s.write("src/x/y/f", b"new")
+    os.makedirs(s.dst)
+    os.chmod(s.dst, 0o2755)
+    wherry.copy(mode, s.src + "/", s.dst, "--no-perms", "--no-acls")
+    assert [os.stat(s.dst + d).st_mode & 0o2000 for d in ("/x", "/x/y")] == [0o2000] * 2
+
+
+@everywhere
 def test_update_spares_newer_files_from_files_only(wherry, s, mode):
     """As rsync: another kind of thing is always news."""
     set_file(s.write("src/f"), b"old", 1_500_000_000)
