@@ -154,6 +154,12 @@ int dest_open_basis(struct dest_dir *dir, size_t index);
 /* Is there an unfinished file of a former run for this entry? Its fd, opened for reading and writing and locked, or -1. */
 int dest_open_partial(struct dest_dir *dir, size_t index);
 
+/* Unfinished files together with the older version that is there, put aside to be a basis: its fd or -1. It stays until dest_drop_aside(), or for a
+ * later run. dest_open_aside() opens it again. Not in a directory without a name of its own. */
+int dest_gather(struct dest_dir *dir, size_t index);
+int dest_open_aside(struct dest_dir *dir, size_t index);
+void dest_drop_aside(struct dest_dir *dir, size_t index);
+
 /* --- moves ----------------------------------------------------------------------------------------------------------------- */
 
 /* All regular files that are to be deleted, alone or with a directory: calls found() for each. For use when everything has been planned. */

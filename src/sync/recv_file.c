@@ -224,6 +224,8 @@ static int begin_file(struct recv_file *rf)
 	rf->began = true;
 	if (rf->need.basis == BASIS_DEST)
 		rf->basis_fd = dest_open_basis(rf->rd->dst, rf->index);
+	if (rf->need.basis == BASIS_GATHERED)
+		rf->basis_fd = dest_open_aside(rf->rd->dst, rf->index);
 	struct stat st;
 	rf->basis_sparse = r->s->o->sparse && rf->basis_fd >= 0 && fstat(rf->basis_fd, &st) == 0 &&
 			   (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size;
@@ -251,6 +253,12 @@ static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 	return r;
 }
 
+static void drop_aside(const struct recv_file *rf)
+{
+	if (rf->need.basis == BASIS_GATHERED)
+		dest_drop_aside(rf->rd->dst, rf->index);
+}
+
 static void end_file(struct recv_file *rf, bool keep)
 {
 	struct recv_dir *rd = rf->rd;
@@ -258,6 +266,8 @@ static void end_file(struct recv_file *rf, bool keep)
 	if (rf->over)
 		return;
 	rf->over = true;
+	if (!keep)
+		drop_aside(rf);
 	if (rf->began)
 		dest_file_abort(&rf->f, keep);
 	recv_need_done(rd, rf->index);
@@ -313,6 +323,7 @@ static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 	refresh(rd, rf->index, rf->offset, &mtime);
 	dest_count_content(rf->r->dest, rf->amounts.literal, rf->amounts.matched);
 	rf->over = true;
+	drop_aside(rf);
 	dest_file_commit(&rf->f);
 	atomic_fetch_add_explicit(&report_progress(rf->r->s->report)->files_done, 1, memory_order_relaxed);
 	recv_need_done(rd, rf->index);

@@ -137,6 +137,30 @@ def test_killed_at_every_step(wherry, s, mode, side, opts):
         judge.reset()
 
 
+@pytest.mark.parametrize("opts", [[], ["--update"], ["--ignore-existing"], ["--backup"]])
+@pytest.mark.parametrize("mode,side", SIDES)
+def test_an_unpublished_directory_is_nobodys(wherry, s, mode, side, opts):
+    """What a killed run left in a directory without a name proves nothing: neither new, nor a version, nor to be published."""
+    names = ["a", "gone", "z"]
+    for n in names:
+        set_file(s.write("src/new/" + n), n.encode() * 300_000, 1_600_000_000)
+    os.mkdir(s.dst)
+    for k in range(2, 15, 2):
+        wherry.copy(mode, s.src + "/", s.dst, env=fault_env(side, "WHERRY_CRASH_AT", str(k)), status=None)
+        wait_until_quiet(s)
+        os.unlink(s.src + "/new/gone")
+        wherry.copy(mode, s.src + "/", s.dst, *opts)
+        why = "killed at step %d" % k
+        there = set(os.listdir(s.dst + "/new"))
+        assert there <= set(names), why
+        for n in there:
+            assert s.read("dst/new/" + n) == n.encode() * 300_000, "%s: %s" % (why, n)
+        assert litter(snapshot(s.base)) == [], why
+        set_file(s.src + "/new/gone", b"gone" * 300_000, 1_600_000_000)
+        trees.remove(s.dst)
+        os.mkdir(s.dst)
+
+
 @pytest.mark.parametrize("errno", ["ENOSPC", "EIO"])
 @pytest.mark.parametrize("mode,side", SIDES)
 def test_failing_at_every_step(wherry, s, mode, side, errno):
