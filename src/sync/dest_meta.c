@@ -22,7 +22,9 @@ struct target {
 
 uint32_t dest_new_mode(const struct dest *d, const struct entry *want)
 {
-	return d->opts->perms ? want->mode & 07777 : want->mode & 0777 & ~d->umask;
+	bool as_is = d->opts->perms || (want->flags & ENTRY_OLD_MODE);
+
+	return as_is ? want->mode & 07777 : want->mode & 0777 & ~d->umask;
 }
 
 static int set_owner(const struct target *t, const struct entry *want, uint32_t iflags)
@@ -102,7 +104,7 @@ int dest_set_attributes(struct dest *d, struct dest_dir *dir, int dir_fd, const 
 	int owned = set_owner(&t, want, iflags);
 	if (owned < 0)
 		r = complain(&t, "set owner");
-	bool special_bits = (want->mode & 06000) && d->opts->perms;
+	bool special_bits = dest_new_mode(d, want) & 06000;
 	bool chmod_needed = (iflags & ITEM_PERMS) || (owned > 0 && special_bits);
 	if (chmod_needed && !S_ISLNK(want->mode) && set_mode(&t, dest_new_mode(d, want)) != 0)
 		r = complain(&t, "set permissions");

@@ -278,6 +278,13 @@ static void discard(struct dest_dir *dir, const struct entry *dst)
 		dest_errno(dir->d, dir, dst->name, "remove what an interrupted run left");
 }
 
+/* Without --perms new content leaves the mode alone, as rsync does. */
+static void keep_old_mode(struct entry *src, const struct entry *dst)
+{
+	src->mode = (src->mode & S_IFMT) | (dst->mode & 07777);
+	src->flags |= ENTRY_OLD_MODE;
+}
+
 static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 {
 	struct dest *d = dir->d;
@@ -299,6 +306,8 @@ static void act(struct dest_dir *dir, size_t index, const struct entry *dst)
 		act_on_directory(dir, index, dst, &item);
 		return;
 	}
+	if (dst && !item.replaces && !d->opts->perms && !dir->left_over)
+		keep_old_mode(&dir->src.entries[index], dst);
 	if (item.action != PLAN_SKIP && src->link_group && d->opts->hard_links &&
 		dest_link_later(dir, src, dst, &item))
 		return;

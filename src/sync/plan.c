@@ -191,9 +191,9 @@ struct plan_item plan_entry(const struct plan_rules *r, const struct entry *src,
 		return skip(PLAN_SKIP);
 	if (!dst)
 		return r->existing ? skip(PLAN_SKIP) : plan_new(src);
-	if (r->ignore_existing && !S_ISDIR(src->mode))
+	if (r->ignore_existing && !(S_ISDIR(src->mode) && S_ISDIR(dst->mode)))
 		return skip(PLAN_SKIP);
-	if (r->update && S_ISREG(dst->mode) && !S_ISDIR(src->mode) && newer(r, dst->mtime, src->mtime))
+	if (r->update && S_ISREG(dst->mode) && S_ISREG(src->mode) && newer(r, dst->mtime, src->mtime))
 		return skip(PLAN_SKIP);
 	if ((src->mode ^ dst->mode) & S_IFMT) {
 		struct plan_item p = plan_new(src);

@@ -29,6 +29,7 @@ enum entry_flag {
 	ENTRY_LISTED = 8,       /* directory: its own listing follows (wire and pipeline) */
 	ENTRY_HAS_TREE_FP = 16, /* directory: tree_fp is filled */
 	ENTRY_MAPPED = 64,      /* ids and mode already translated for this host */
+	ENTRY_OLD_MODE = 128,   /* without --perms: the mode is the one of the file it replaces here */
 	ENTRY_FOLLOW = 32,      /* local scans: a symlink whose target is taken instead (--copy-links) */
 };
 

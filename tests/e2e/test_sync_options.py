@@ -155,6 +155,37 @@ def test_inplace_keeps_the_inode(wherry, s, mode, size):
 
 
 @everywhere
+def test_without_perms_new_content_leaves_the_mode(wherry, s, mode):
+    set_file(s.write("src/f"), b"new", 1_600_000_000)
+    set_file(s.write("dst/f"), b"old one", 1_500_000_000)
+    os.chmod(s.src + "/f", 0o600)
+    os.chmod(s.dst + "/f", 0o2751)
+    wherry.copy(mode, s.src + "/", s.dst, "--no-perms", "--no-acls")
+    assert s.read("dst/f") == b"new"
+    assert os.stat(s.dst + "/f").st_mode & 0o7777 == 0o2751
+
+
+@everywhere
+def test_update_spares_newer_files_from_files_only(wherry, s, mode):
+    """As rsync: another kind of thing is always news."""
+    set_file(s.write("src/f"), b"old", 1_500_000_000)
+    set_file(s.write("dst/f"), b"newer", 1_600_000_000)
+    set_file(s.write("dst/l"), b"newer", 1_600_000_000)
+    os.symlink("f", s.src + "/l")
+    os.utime(s.src + "/l", (1_500_000_000, 1_500_000_000), follow_symlinks=False)
+    wherry.copy(mode, s.src + "/", s.dst, "--update")
+    assert s.read("dst/f") == b"newer" and os.readlink(s.dst + "/l") == "f"
+
+
+@everywhere
+def test_ignore_existing_leaves_a_file_where_the_source_has_a_directory(wherry, s, mode):
+    s.write("src/x/inside", b"new")
+    s.write("dst/x", b"old")
+    wherry.copy(mode, s.src + "/", s.dst, "--ignore-existing")
+    assert s.read("dst/x") == b"old"
+
+
+@everywhere
 @pytest.mark.parametrize("size", [20_000, 250_000, 3_000_000])
 @pytest.mark.parametrize("more", [[], ["--whole-file"]])
 def test_inplace_writes_zeros_over_what_was_there(wherry, s, mode, size, more):

@@ -14,7 +14,7 @@ import time
 import zlib
 
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
 
 import trees
@@ -77,6 +77,21 @@ def same_result(wherry, mode, room, opts):
     assert lines == [], "\n".join(lines)
 
 
+def comparable(opts, room):
+    """rsync goes round in circles of followed symlinks until the kernel stops it, and gives what they point to their own
+    attributes; and below something that is no
+    directory and is to be left alone it lists what it then cannot make."""
+    for path, e in snapshot(room.src, content=False).items():
+        full = os.path.join(os.fsencode(room.src), path)
+        if "--copy-links" in opts and e.kind == "symlink" and (e.xattrs or os.path.isdir(full)):
+            return False
+        over = os.path.join(os.fsencode(room.dst), path)
+        if "--ignore-existing" in opts and e.kind == "dir" and os.path.lexists(over) and (
+                os.path.islink(over) or not os.path.isdir(over)):
+            return False
+    return True
+
+
 @pytest.mark.parametrize("opts", OPTION_SETS, ids=" ".join)
 def test_same_lines_and_same_result(wherry, base, opts):
     @settings(max_examples=max(5, settings().max_examples // 3))
@@ -87,6 +102,7 @@ def test_same_lines_and_same_result(wherry, base, opts):
             trees.build(room.src, nodes)
             trees.build(room.dst, nodes)
             trees.apply_edits(room.src, ops)
+            assume(comparable(opts, room))
             if not os.listdir(room.src):
                 set_file(room.src + "/one", b"1", 1_600_000_000)
             same_lines(wherry, mode, room, opts)
