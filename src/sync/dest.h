@@ -88,6 +88,7 @@ const struct plan_rules *dest_rules(const struct dest *d);
 /* Stop everything soon: first fault wins. */
 void dest_fail(struct dest *d, const struct err *e);
 bool dest_stopped(const struct dest *d);
+void dest_fault(struct dest *d, struct err *e); /* why it was stopped */
 const _Atomic bool *dest_stop_flag(const struct dest *d);
 
 /* A directory: `path` relative to the root; parent may be NULL (root, or parent not in work). `self`: its wanted attributes (copied), NULL = leave

@@ -140,6 +140,18 @@ static void not_wanted(struct recv_dir *rd, uint64_t index)
 	session_fail(rd->r->s, &e);
 }
 
+/* A destination that is full has no use for what is still to come: the sender is told at once. */
+static bool is_stopped(struct receiver *r)
+{
+	struct err e;
+
+	if (dest_stopped(r->dest) && !session_stopped(r->s)) {
+		dest_fault(r->dest, &e);
+		session_fail(r->s, &e);
+	}
+	return session_stopped(r->s);
+}
+
 static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 {
 	struct receiver *r = rd->r;
@@ -157,7 +169,7 @@ static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 		not_wanted(rd, pf->index);
 		return;
 	}
-	if (dest_stopped(r->dest) || session_stopped(r->s)) {
+	if (is_stopped(r)) {
 		dest_file_failed(rd->dst, pf->index);
 	} else if (pf->status != FILE_OK && pf->status != FILE_REFRESHED) {
 		dest_file_failed(rd->dst, pf->index); /* the sender has reported it */
@@ -370,7 +382,7 @@ static void take_chunk(struct recv_file *rf, struct recv_frame *frame)
 	if (r == 0 && rf->over)
 		return;
 	bool plain_end = (m.flags & CHUNK_LAST) && has_no_content(m.status);
-	if (r == 0 && (dest_stopped(rf->r->dest) || session_stopped(rf->r->s))) {
+	if (r == 0 && is_stopped(rf->r)) {
 		if (!rf->began)
 			dest_file_failed(rf->rd->dst, rf->index);
 		end_file(rf, true);

@@ -19,7 +19,7 @@ import time
 import pytest
 
 import trees
-from harness import OK, children_of, set_file
+from harness import NO_SPACE, OK, children_of, set_file
 from oracle import assert_same, litter, snapshot
 from trees import Node, build
 
@@ -297,3 +297,12 @@ def test_remove_source_files_never_loses_a_file(wherry, s, mode):
                 kept = p in here and here[p].digest == digest
                 arrived = p in there and there[p].digest == digest
                 assert kept or arrived, "%s lost at step %d (%s)" % (p, k, side)
+
+
+@pytest.mark.parametrize("mode,side", SIDES[1:])
+def test_full_disk_ends_the_run_at_once(wherry, s, mode, side):
+    """What cannot be kept is not sent to the end first."""
+    for name in "abc":
+        set_file(s.write("src/" + name), os.urandom(10_000_000))
+    r = wherry.copy(mode, s.src + "/", s.dst, "--bwlimit=3M", env=fault_env(side, "WHERRY_FAIL_AT", "3+:ENOSPC"), status=NO_SPACE)
+    assert r.seconds < 5, repr(r)
