@@ -153,14 +153,19 @@ static void learn_rate(struct session *s, size_t bytes, uint64_t ns)
 	atomic_store(&s->rate_ns, 0);
 }
 
-/* The peer reads no more. It may have said why: what it sent is still read, up to its end. */
+/* The peer reads no more. It may have said why just before: the reader gets a moment to hear it. */
 static void lost_writing(struct session *s, const struct err *e)
 {
+	const struct timespec moment = {.tv_nsec = 300000000};
+
 	pthread_mutex_lock(&s->lock);
 	if (s->fatal.code == ERR_NONE)
 		s->fatal = *e;
 	pthread_mutex_unlock(&s->lock);
-	atomic_store(&s->stop, true);
+	if (!atomic_exchange(&s->stop, true)) {
+		nanosleep(&moment, NULL);
+		chan_shutdown(s->chan);
+	}
 }
 
 int session_send(struct session *s, enum msg_type type, const struct buf *payload)
