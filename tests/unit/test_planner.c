@@ -189,7 +189,7 @@ static void another_kind_is_replaced(void **state)
 		}
 }
 
-/* rsync --update: a newer file is kept whatever comes, but not from a directory. */
+/* rsync --update: a newer file is kept from an older file, not from something of another kind. */
 static void update_and_other_kinds(void **state)
 {
 	static const struct entry newer_file = {FILE_ENTRY, .mtime = {2000, 0}};
@@ -200,7 +200,7 @@ static void update_and_other_kinds(void **state)
 	const struct plan_rules rules = {ARCHIVE, .update = true};
 
 	(void)state;
-	assert_int_equal(plan_entry(&rules, &link, &newer_file).action, PLAN_SKIP);
+	assert_int_equal(plan_entry(&rules, &link, &newer_file).action, PLAN_SYMLINK);
 	assert_int_equal(plan_entry(&rules, &dir, &newer_file).action, PLAN_MKDIR);
 	assert_int_equal(plan_entry(&rules, &file, &newer_link).action, PLAN_FILE);
 }
