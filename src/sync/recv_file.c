@@ -473,7 +473,7 @@ void recv_dispatch(struct recv_dir *rd, struct recv_frame *f)
 		*u64map_put(&r->files, key, NULL) = (uint64_t)(uintptr_t)rf;
 	}
 	if (!rf) {
-		r->unwanted = true;
+		r->unwanted |= !n; /* else: the rest of one that was given up */
 		r->queued_bytes -= f->payload.len;
 		buf_release(&f->payload);
 		free(f);
@@ -523,8 +523,9 @@ int recv_content(struct receiver *r, enum msg_type type, struct buf *payload, st
 		while (r->queued_bytes > QUEUE_BYTES_MAX && !session_stopped(r->s))
 			pthread_cond_wait(&r->room, &r->lock);
 	}
+	bool unwanted = r->unwanted && !r->eager;
 	pthread_mutex_unlock(&r->lock);
-	if (bad == 0 && r->unwanted && !r->eager)
+	if (bad == 0 && unwanted)
 		bad = err_set(e, ERR_PROTOCOL, "content of a file that was not asked for");
 	if (!known && bad == 0 && !listed)
 		bad = err_set(e, ERR_PROTOCOL, "content of a directory that was never listed");

@@ -19,7 +19,7 @@ import time
 import pytest
 
 import trees
-from harness import NO_SPACE, OK, children_of, set_file
+from harness import NO_SPACE, OK, PARTIAL, children_of, set_file
 from oracle import assert_same, litter, snapshot
 from trees import Node, build
 
@@ -306,3 +306,17 @@ def test_full_disk_ends_the_run_at_once(wherry, s, mode, side):
         set_file(s.write("src/" + name), os.urandom(10_000_000))
     r = wherry.copy(mode, s.src + "/", s.dst, "--bwlimit=3M", env=fault_env(side, "WHERRY_FAIL_AT", "3+:ENOSPC"), status=NO_SPACE)
     assert r.seconds < 5, repr(r)
+
+
+@pytest.mark.parametrize("mode,side", SIDES)
+def test_disk_that_only_fails_spoils_no_session(wherry, s, mode, side):
+    """Every entry is tried and complained of; the rest of a large file that was given up harms nobody."""
+    for name in "abc":
+        set_file(s.write("src/" + name), os.urandom(6_000_000), 1_600_000_000)
+    os.makedirs(s.dst + "/keep")
+    for k in (3, 6, 9):
+        r = wherry.copy(mode, s.src + "/", s.dst, env=fault_env(side, "WHERRY_FAIL_AT", "%d+:EIO" % k), status=PARTIAL)
+        assert r.says("Input/output error")
+    wherry.copy(mode, s.src + "/", s.dst, "--delete")
+    assert_same(s.src, s.dst)
+    assert litter(snapshot(s.dst)) == []
