@@ -236,7 +236,8 @@ void session_fail(struct session *s, const struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
 	/* a cause that can be named replaces the mere end of the line, which may be noticed first */
-	if (s->fatal.code == ERR_NONE || (s->fatal.code == ERR_CLOSED && e->code != ERR_CLOSED))
+	if (s->fatal.code == ERR_NONE ||
+		(s->fatal.code == ERR_CLOSED && e->code != ERR_CLOSED && e->code != ERR_NONE))
 		s->fatal = *e;
 	pthread_mutex_unlock(&s->lock);
 	if (!atomic_exchange(&s->stop, true)) {
