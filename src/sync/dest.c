@@ -255,6 +255,13 @@ void dest_fail(struct dest *d, const struct err *e)
 	atomic_store(&d->stop, true);
 }
 
+void dest_fault(struct dest *d, struct err *e)
+{
+	pthread_mutex_lock(&d->lock);
+	*e = d->fatal;
+	pthread_mutex_unlock(&d->lock);
+}
+
 bool dest_stopped(const struct dest *d)
 {
 	return atomic_load_explicit(&d->stop, memory_order_relaxed);

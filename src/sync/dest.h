@@ -88,6 +88,7 @@ const struct plan_rules *dest_rules(const struct dest *d);
 /* Stop everything soon: first fault wins. */
 void dest_fail(struct dest *d, const struct err *e);
 bool dest_stopped(const struct dest *d);
+void dest_fault(struct dest *d, struct err *e); /* why it was stopped */
 const _Atomic bool *dest_stop_flag(const struct dest *d);
 
 /* A directory: `path` relative to the root; parent may be NULL (root, or parent not in work). `self`: its wanted attributes (copied), NULL = leave
@@ -153,6 +154,12 @@ int dest_open_basis(struct dest_dir *dir, size_t index);
 
 /* Is there an unfinished file of a former run for this entry? Its fd, opened for reading and writing and locked, or -1. */
 int dest_open_partial(struct dest_dir *dir, size_t index);
+
+/* Unfinished files together with the older version that is there, put aside to be a basis: its fd or -1. It stays until dest_drop_aside(), or for a
+ * later run. dest_open_aside() opens it again. Not in a directory without a name of its own. */
+int dest_gather(struct dest_dir *dir, size_t index);
+int dest_open_aside(struct dest_dir *dir, size_t index);
+void dest_drop_aside(struct dest_dir *dir, size_t index);
 
 /* --- moves ----------------------------------------------------------------------------------------------------------------- */
 

@@ -29,20 +29,6 @@ static int temp_dir_fd(const struct dest_file *f)
 	return f->dir->d->temp_fd >= 0 ? f->dir->d->temp_fd : f->dir->fd;
 }
 
-/* In --temp-dir names of all directories meet, so the whole path is hashed. */
-static void name_temp(struct dest_file *f)
-{
-	const struct entry *en = entry_of(f);
-
-	if (f->dir->d->temp_fd >= 0) {
-		char *path = path_join(f->dir->path, en->name);
-		dest_temp_name(f->temp, path, 't');
-		free(path);
-	} else {
-		dest_temp_name(f->temp, en->name, 't');
-	}
-}
-
 /* Permission bits that can be given at creation, so that no chmod is needed later. */
 static uint32_t creation_mode(const struct dest_file *f)
 {
@@ -69,27 +55,6 @@ static int open_regular(int dir_fd, const char *name, int flags)
 int dest_open_basis(struct dest_dir *dir, size_t index)
 {
 	return open_regular(dir->fd, dir->src.entries[index].name, O_RDONLY);
-}
-
-static int open_partial(struct dest_file *f)
-{
-	int fd = open_regular(temp_dir_fd(f), f->temp, O_RDWR);
-
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-int dest_open_partial(struct dest_dir *dir, size_t index)
-{
-	struct dest_file f = {.dir = dir, .index = index, .fd = -1};
-
-	if (dir->fresh)
-		return -1;
-	name_temp(&f);
-	return open_partial(&f);
 }
 
 static int create_temp(struct dest_file *f)
@@ -147,8 +112,8 @@ int dest_file_open(struct dest_file *f, struct dest_dir *dir, size_t index, cons
 	} else if ((dir->fresh && !atomic_load(&dir->published)) || no_temp) {
 		f->fd = create_direct(f);
 	} else {
-		name_temp(f);
-		if (continue_partial && (f->fd = open_partial(f)) >= 0) {
+		dest_file_temp_name(dir, entry_of(f)->name, f->temp);
+		if (continue_partial && (f->fd = dest_open_partial(dir, index)) >= 0) {
 			f->in_place = true;
 			f->mode = UINT32_MAX;
 		}

@@ -205,6 +205,10 @@ void committer_free(struct committer *c);
 void committer_add(struct committer *c, struct commit item); /* blocks while too many wait */
 void committer_drain(struct committer *c);
 
+/* dest_partial.c */
+void dest_file_temp_name(const struct dest_dir *dir, const char *name, char out[DEST_TEMP_BYTES]);
+void dest_aside_name(const struct dest_dir *dir, const char *name, char out[DEST_TEMP_BYTES]);
+
 /* dest_file.c */
 int dest_file_rename(struct dest_file *f); /* the last step, called by commit */
 int dest_backup(struct dest_dir *dir, const char *name, uint32_t mode, bool move);

@@ -359,6 +359,11 @@ static bool stale_is_needed(const struct dest_dir *dir, const char *stale)
 		dest_temp_name(temp, src->name, S_ISDIR(src->mode) ? 'd' : 't');
 		if (strcmp(temp, stale) == 0)
 			return S_ISDIR(src->mode) || S_ISREG(src->mode);
+		if (!S_ISREG(src->mode))
+			continue;
+		dest_aside_name(dir, src->name, temp);
+		if (strcmp(temp, stale) == 0)
+			return true;
 	}
 	return false;
 }

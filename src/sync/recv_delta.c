@@ -20,6 +20,7 @@ struct sig_task {
 struct refine_task {
 	struct recv_dir *rd; /* referenced */
 	uint64_t index;
+	enum basis_kind basis;
 	struct delta_range *ranges;
 	size_t count;
 };
@@ -29,28 +30,12 @@ static uint64_t sig_bytes(uint64_t basis_size)
 	return (basis_size / sig_block_len(basis_size) + 1) * SIG_BYTES_PER_BLOCK;
 }
 
-/* An unfinished file of the right neighbourhood: what it lacks at the end is taken from the old file, so that both help. */
-static void extend_partial(struct recv_dir *rd, uint64_t index, int fd, uint8_t *io)
-{
-	int old = dest_open_basis(rd->dst, (size_t)index);
-	struct stat st;
-
-	if (old < 0)
-		return;
-	if (fstat(fd, &st) == 0) {
-		uint64_t at = (uint64_t)st.st_size;
-		int64_t n;
-		while ((n = pread_full(old, io, SESSION_IO_BYTES, at)) > 0 &&
-			pwrite_all(fd, io, (size_t)n, at) == 0)
-			at += (uint64_t)n;
-	}
-	close(old);
-}
-
 static int open_basis(struct recv_dir *rd, uint64_t index, enum basis_kind basis)
 {
 	if (basis == BASIS_PARTIAL)
 		return dest_open_partial(rd->dst, (size_t)index);
+	if (basis == BASIS_GATHERED)
+		return dest_open_aside(rd->dst, (size_t)index);
 	return dest_open_basis(rd->dst, (size_t)index);
 }
 
@@ -150,13 +135,12 @@ static int make_sig(struct recv_dir *rd, const struct delta_want *w, struct sig 
 {
 	struct receiver *r = rd->r;
 	struct stat st;
-	int fd = open_basis(rd, w->index, w->basis);
+	int fd = w->basis == BASIS_GATHERED ? dest_gather(rd->dst, (size_t)w->index)
+					    : open_basis(rd, w->index, w->basis);
 	int bad = -1;
 
 	if (fd < 0)
 		return -1;
-	if (w->basis == BASIS_PARTIAL)
-		extend_partial(rd, w->index, fd, session_worker(r->s)->io);
 	if (fstat(fd, &st) == 0) {
 		sig_init(sig, (uint64_t)st.st_size, r->s->keys.sig_seed);
 		bad = hash_blocks(r, fd, sig);
@@ -173,7 +157,7 @@ static void ask_whole(struct recv_dir *rd, uint64_t index)
 
 	pthread_mutex_lock(&r->lock);
 	struct recv_need *n = recv_find_need(rd, index);
-	if (n->basis == BASIS_DEST)
+	if (n->basis == BASIS_DEST || n->basis == BASIS_GATHERED)
 		n->basis = BASIS_NONE;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -184,7 +168,8 @@ static void send_want(struct recv_dir *rd, const struct delta_want *w, const str
 	struct buf b;
 
 	if (sig) {
-		item.kind = w->basis == BASIS_DEST ? WANT_DELTA : WANT_DELTA_INPLACE;
+		bool apart = w->basis == BASIS_DEST || w->basis == BASIS_GATHERED;
+		item.kind = apart ? WANT_DELTA : WANT_DELTA_INPLACE;
 		item.data = sig->data;
 		item.data_len = sig->len;
 	}
@@ -287,7 +272,7 @@ static void run_refine(void *arg)
 	struct receiver *r = t->rd->r;
 	size_t n = pieces_of(t);
 	uint64_t *hashes = xreallocarray(NULL, n ? n : 1, sizeof(*hashes));
-	int fd = dest_open_basis(t->rd->dst, (size_t)t->index);
+	int fd = open_basis(t->rd, t->index, t->basis);
 	struct buf b;
 
 	hash_pieces(t, fd, hashes);
@@ -315,7 +300,11 @@ int recv_refine(struct receiver *r, struct cursor *c, struct err *e)
 	}
 	t->rd = recv_find_dir(r, dir_id);
 	pthread_mutex_lock(&r->lock);
-	bool asked = t->rd && t->rd->dst && t->rd->planned && recv_find_need(t->rd, t->index);
+	struct recv_need *need =
+		t->rd && t->rd->dst && t->rd->planned ? recv_find_need(t->rd, t->index) : NULL;
+	bool asked = need != NULL;
+	if (need)
+		t->basis = need->basis;
 	pthread_mutex_unlock(&r->lock);
 	if (!asked) {
 		recv_dir_unref(t->rd);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DELTA_PAYS_FROM = DELTA_MIN_FILE, PARTIAL_PAYS_FROM = 4 /* a quarter of the file */ };
+enum { DELTA_PAYS_FROM = DELTA_MIN_FILE };
 
 struct recv_dir *recv_dir_ref(struct recv_dir *rd)
 {
@@ -147,30 +147,28 @@ static void add_need(struct recv_dir *rd, uint64_t index, const struct dest_need
 	pthread_mutex_unlock(&rd->r->lock);
 }
 
-/* An unfinished file that an old one of the same length completes, or that holds a good part already: then what is left to send in place is less
- * than what a delta against the old file alone would send again. */
-static bool partial_is_better(struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
+static bool is_there(int fd)
 {
-	struct stat st;
-	int fd = dest_open_partial(dir, (size_t)(en - dest_dir_source(dir)->entries));
-
-	if (fd < 0)
-		return false;
-	bool better = !need->has_basis || need->basis_size == en->size ||
-		      (fstat(fd, &st) == 0 && (uint64_t)st.st_size >= en->size / PARTIAL_PAYS_FROM);
-	close(fd);
-	return better;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static enum basis_kind choose_basis(
 	struct recv_dir *rd, struct dest_dir *dir, const struct entry *en, const struct dest_need *need)
 {
 	const struct sync_options *o = rd->r->s->o;
+	size_t index = (size_t)(en - dest_dir_source(dir)->entries);
 	bool worth = en->size >= DELTA_PAYS_FROM;
+	bool left = worth && !need->in_place && dest_dir_has_left_overs(dir);
+	bool useful = !o->whole_file && need->has_basis && need->basis_size >= DELTA_PAYS_FROM;
 
-	if (worth && !need->in_place && dest_dir_has_left_overs(dir) && partial_is_better(dir, en, need))
+	if (left && useful &&
+		(is_there(dest_open_aside(dir, index)) || is_there(dest_open_partial(dir, index))))
+		return BASIS_GATHERED;
+	if (left && !useful && is_there(dest_open_partial(dir, index)))
 		return BASIS_PARTIAL;
-	if (!worth || o->whole_file || !need->has_basis || need->basis_size < DELTA_PAYS_FROM)
+	if (!worth || !useful)
 		return BASIS_NONE;
 	return need->in_place ? BASIS_IN_PLACE : BASIS_DEST;
 }
@@ -186,7 +184,8 @@ static void on_want(void *ctx, struct dest_dir *dir, size_t index, const struct 
 	if (r->eager && !en->link_group)
 		return; /* it is on its way already */
 	if (basis != BASIS_NONE) {
-		recv_want_delta(rd, index, basis, need->basis_size);
+		recv_want_delta(rd, index, basis,
+			basis == BASIS_GATHERED ? need->basis_size + en->size : need->basis_size);
 		return;
 	}
 	if (!rd->want)

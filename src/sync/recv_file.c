@@ -140,6 +140,18 @@ static void not_wanted(struct recv_dir *rd, uint64_t index)
 	session_fail(rd->r->s, &e);
 }
 
+/* A destination that is full has no use for what is still to come: the sender is told at once. */
+static bool is_stopped(struct receiver *r)
+{
+	struct err e;
+
+	if (dest_stopped(r->dest) && !session_stopped(r->s)) {
+		dest_fault(r->dest, &e);
+		session_fail(r->s, &e);
+	}
+	return session_stopped(r->s);
+}
+
 static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 {
 	struct receiver *r = rd->r;
@@ -157,7 +169,7 @@ static void take_small(struct recv_dir *rd, const struct pack_file *pf)
 		not_wanted(rd, pf->index);
 		return;
 	}
-	if (dest_stopped(r->dest) || session_stopped(r->s)) {
+	if (is_stopped(r)) {
 		dest_file_failed(rd->dst, pf->index);
 	} else if (pf->status != FILE_OK && pf->status != FILE_REFRESHED) {
 		dest_file_failed(rd->dst, pf->index); /* the sender has reported it */
@@ -224,6 +236,8 @@ static int begin_file(struct recv_file *rf)
 	rf->began = true;
 	if (rf->need.basis == BASIS_DEST)
 		rf->basis_fd = dest_open_basis(rf->rd->dst, rf->index);
+	if (rf->need.basis == BASIS_GATHERED)
+		rf->basis_fd = dest_open_aside(rf->rd->dst, rf->index);
 	struct stat st;
 	rf->basis_sparse = r->s->o->sparse && rf->basis_fd >= 0 && fstat(rf->basis_fd, &st) == 0 &&
 			   (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size;
@@ -251,6 +265,12 @@ static int put_records(struct recv_file *rf, struct cursor *c, struct err *e)
 	return r;
 }
 
+static void drop_aside(const struct recv_file *rf)
+{
+	if (rf->need.basis == BASIS_GATHERED)
+		dest_drop_aside(rf->rd->dst, rf->index);
+}
+
 static void end_file(struct recv_file *rf, bool keep)
 {
 	struct recv_dir *rd = rf->rd;
@@ -258,6 +278,8 @@ static void end_file(struct recv_file *rf, bool keep)
 	if (rf->over)
 		return;
 	rf->over = true;
+	if (!keep)
+		drop_aside(rf);
 	if (rf->began)
 		dest_file_abort(&rf->f, keep);
 	recv_need_done(rd, rf->index);
@@ -313,6 +335,7 @@ static void take_good(struct recv_file *rf, const struct msg_chunk *m)
 	refresh(rd, rf->index, rf->offset, &mtime);
 	dest_count_content(rf->r->dest, rf->amounts.literal, rf->amounts.matched);
 	rf->over = true;
+	drop_aside(rf);
 	dest_file_commit(&rf->f);
 	atomic_fetch_add_explicit(&report_progress(rf->r->s->report)->files_done, 1, memory_order_relaxed);
 	recv_need_done(rd, rf->index);
@@ -359,7 +382,7 @@ static void take_chunk(struct recv_file *rf, struct recv_frame *frame)
 	if (r == 0 && rf->over)
 		return;
 	bool plain_end = (m.flags & CHUNK_LAST) && has_no_content(m.status);
-	if (r == 0 && (dest_stopped(rf->r->dest) || session_stopped(rf->r->s))) {
+	if (r == 0 && is_stopped(rf->r)) {
 		if (!rf->began)
 			dest_file_failed(rf->rd->dst, rf->index);
 		end_file(rf, true);
@@ -450,7 +473,7 @@ void recv_dispatch(struct recv_dir *rd, struct recv_frame *f)
 		*u64map_put(&r->files, key, NULL) = (uint64_t)(uintptr_t)rf;
 	}
 	if (!rf) {
-		r->unwanted = true;
+		r->unwanted |= !n; /* else: the rest of one that was given up */
 		r->queued_bytes -= f->payload.len;
 		buf_release(&f->payload);
 		free(f);
@@ -500,8 +523,9 @@ int recv_content(struct receiver *r, enum msg_type type, struct buf *payload, st
 		while (r->queued_bytes > QUEUE_BYTES_MAX && !session_stopped(r->s))
 			pthread_cond_wait(&r->room, &r->lock);
 	}
+	bool unwanted = r->unwanted && !r->eager;
 	pthread_mutex_unlock(&r->lock);
-	if (bad == 0 && r->unwanted && !r->eager)
+	if (bad == 0 && unwanted)
 		bad = err_set(e, ERR_PROTOCOL, "content of a file that was not asked for");
 	if (!known && bad == 0 && !listed)
 		bad = err_set(e, ERR_PROTOCOL, "content of a directory that was never listed");

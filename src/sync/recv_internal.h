@@ -27,7 +27,13 @@ struct frame_list {
 };
 
 /* How a file's content was asked for. */
-enum basis_kind { BASIS_NONE, BASIS_DEST, BASIS_IN_PLACE, BASIS_PARTIAL };
+enum basis_kind {
+	BASIS_NONE,
+	BASIS_DEST,     /* the file that is there */
+	BASIS_IN_PLACE, /* likewise, and it is changed itself */
+	BASIS_PARTIAL,  /* an unfinished one, continued */
+	BASIS_GATHERED, /* unfinished ones and the file that is there (dest_gather()) */
+};
 
 struct recv_need {
 	uint64_t index;

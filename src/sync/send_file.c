@@ -338,8 +338,10 @@ void send_large(struct sender *x, struct sent_dir *d, uint64_t index, int fd, st
 
 	for (int attempt = 0; r == 1 && attempt < ATTEMPTS; attempt++) {
 		if (attempt) {
-			if (finish_large(x, &m, FILE_CHANGED, en->mtime) != 0 || !source_file_refresh(fd, en))
+			if (finish_large(x, &m, FILE_CHANGED, en->mtime) != 0)
 				return;
+			if (!source_file_refresh(fd, en))
+				break; /* the receiver waits for a last word all the same */
 			refreshed = true;
 		}
 		r = send_once(x, d, index, fd, en, &m);

@@ -153,6 +153,21 @@ static void learn_rate(struct session *s, size_t bytes, uint64_t ns)
 	atomic_store(&s->rate_ns, 0);
 }
 
+/* The peer reads no more. It may have said why just before: the reader gets a moment to hear it. */
+static void lost_writing(struct session *s, const struct err *e)
+{
+	const struct timespec moment = {.tv_nsec = 300000000};
+
+	pthread_mutex_lock(&s->lock);
+	if (s->fatal.code == ERR_NONE)
+		s->fatal = *e;
+	pthread_mutex_unlock(&s->lock);
+	if (!atomic_exchange(&s->stop, true)) {
+		nanosleep(&moment, NULL);
+		chan_shutdown(s->chan);
+	}
+}
+
 int session_send(struct session *s, enum msg_type type, const struct buf *payload)
 {
 	struct session_worker *w = session_worker(s);
@@ -174,7 +189,10 @@ int session_send(struct session *s, enum msg_type type, const struct buf *payloa
 			learn_rate(s, payload->len, now_ns() - began);
 		return 0;
 	}
-	session_fail(s, &e);
+	if (e.code == ERR_CLOSED)
+		lost_writing(s, &e);
+	else
+		session_fail(s, &e);
 	return -1;
 }
 
@@ -217,7 +235,9 @@ int session_recv(struct session *s, enum msg_type *type, struct buf *payload, st
 void session_fail(struct session *s, const struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->fatal.code == ERR_NONE)
+	/* a cause that can be named replaces the mere end of the line, which may be noticed first */
+	if (s->fatal.code == ERR_NONE ||
+		(s->fatal.code == ERR_CLOSED && e->code != ERR_CLOSED && e->code != ERR_NONE))
 		s->fatal = *e;
 	pthread_mutex_unlock(&s->lock);
 	if (!atomic_exchange(&s->stop, true)) {

@@ -19,7 +19,7 @@ import time
 import pytest
 
 import trees
-from harness import OK, children_of, set_file
+from harness import NO_SPACE, OK, PARTIAL, children_of, set_file
 from oracle import assert_same, litter, snapshot
 from trees import Node, build
 
@@ -135,6 +135,30 @@ def test_killed_at_every_step(wherry, s, mode, side, opts):
         wherry.copy(mode, s.src + "/", s.dst, *options)
         judge.after_rerun("killed at step %d of %d" % (k, n))
         judge.reset()
+
+
+@pytest.mark.parametrize("opts", [[], ["--update"], ["--ignore-existing"], ["--backup"]])
+@pytest.mark.parametrize("mode,side", SIDES)
+def test_an_unpublished_directory_is_nobodys(wherry, s, mode, side, opts):
+    """What a killed run left in a directory without a name proves nothing: neither new, nor a version, nor to be published."""
+    names = ["a", "gone", "z"]
+    for n in names:
+        set_file(s.write("src/new/" + n), n.encode() * 300_000, 1_600_000_000)
+    os.mkdir(s.dst)
+    for k in range(2, 15, 2):
+        wherry.copy(mode, s.src + "/", s.dst, env=fault_env(side, "WHERRY_CRASH_AT", str(k)), status=None)
+        wait_until_quiet(s)
+        os.unlink(s.src + "/new/gone")
+        wherry.copy(mode, s.src + "/", s.dst, *opts)
+        why = "killed at step %d" % k
+        there = set(os.listdir(s.dst + "/new"))
+        assert there <= set(names), why
+        for n in there:
+            assert s.read("dst/new/" + n) == n.encode() * 300_000, "%s: %s" % (why, n)
+        assert litter(snapshot(s.base)) == [], why
+        set_file(s.src + "/new/gone", b"gone" * 300_000, 1_600_000_000)
+        trees.remove(s.dst)
+        os.mkdir(s.dst)
 
 
 @pytest.mark.parametrize("errno", ["ENOSPC", "EIO"])
@@ -273,3 +297,26 @@ def test_remove_source_files_never_loses_a_file(wherry, s, mode):
                 kept = p in here and here[p].digest == digest
                 arrived = p in there and there[p].digest == digest
                 assert kept or arrived, "%s lost at step %d (%s)" % (p, k, side)
+
+
+@pytest.mark.parametrize("mode,side", SIDES[1:])
+def test_full_disk_ends_the_run_at_once(wherry, s, mode, side):
+    """What cannot be kept is not sent to the end first."""
+    for name in "abc":
+        set_file(s.write("src/" + name), os.urandom(10_000_000))
+    r = wherry.copy(mode, s.src + "/", s.dst, "--bwlimit=3M", env=fault_env(side, "WHERRY_FAIL_AT", "3+:ENOSPC"), status=NO_SPACE)
+    assert r.seconds < 5, repr(r)
+
+
+@pytest.mark.parametrize("mode,side", SIDES)
+def test_disk_that_only_fails_spoils_no_session(wherry, s, mode, side):
+    """Every entry is tried and complained of; the rest of a large file that was given up harms nobody."""
+    for name in "abc":
+        set_file(s.write("src/" + name), os.urandom(6_000_000), 1_600_000_000)
+    os.makedirs(s.dst + "/keep")
+    for k in (3, 6, 9):
+        r = wherry.copy(mode, s.src + "/", s.dst, env=fault_env(side, "WHERRY_FAIL_AT", "%d+:EIO" % k), status=PARTIAL)
+        assert r.says("Input/output error")
+    wherry.copy(mode, s.src + "/", s.dst, "--delete")
+    assert_same(s.src, s.dst)
+    assert litter(snapshot(s.dst)) == []

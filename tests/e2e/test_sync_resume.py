@@ -112,6 +112,21 @@ def test_big_file_over_an_old_version_is_resumed(wherry, s, counter, mode):
 
 
 @pytest.mark.parametrize("mode", ["push", "pull"])
+def test_over_an_old_version_interrupted_twice(wherry, s, counter, mode):
+    """The old version still helps, though everything in it stands elsewhere now, and so does all that arrived."""
+    old, new = os.urandom(SIZE // 4), os.urandom(SIZE // 2)
+    set_file(s.write("src/big"), new + old + b"end", 1_600_000_000)
+    set_file(s.write("dst/big"), old, 1_500_000_000)
+    interrupt(wherry, mode, s, after=0.45)   # the old 6 MB and 4.8 MB of the new
+    interrupt(wherry, mode, s, after=1.0)    # the same, the old again, 4.8 MB taken from here and more of the new
+    assert s.read("dst/big") == old
+    wherry.copy(mode, s.src + "/", s.dst, "--compress=none")
+    assert_same(s.src, s.dst)
+    assert litter(snapshot(s.dst)) == []
+    assert counter() < SIZE // 2 - 4_000_000
+
+
+@pytest.mark.parametrize("mode", ["push", "pull"])
 def test_many_small_files_are_resumed(wherry, s, counter, mode):
     for i in range(240):
         set_file(s.write("src/d%d/f%d" % (i % 7, i)), os.urandom(100_000), 1_600_000_000 + i)

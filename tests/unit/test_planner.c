@@ -189,7 +189,7 @@ static void another_kind_is_replaced(void **state)
 		}
 }
 
-/* rsync --update: a newer file is spared by files only; another kind of thing is always news. */
+/* rsync --update: a newer file is kept from an older file, not from something of another kind. */
 static void update_and_other_kinds(void **state)
 {
 	static const struct entry newer_file = {FILE_ENTRY, .mtime = {2000, 0}};
